@@ -1,0 +1,387 @@
+/* drive: observations in, questions out, and the order of a step's work.
+ *
+ * A step: release what debounce no longer holds; gather what belongs together; apply it; pay debts of files that were
+ * announced as open; let the walks go on.  Observations only fill tables, so they may come at any time between steps, but
+ * the caller steps only where a batch of observations ended: both sides of a rename are then there. */
+#include "sync/drive_internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+int drive_new(struct drive **out, const struct drive_options *options)
+{
+	struct drive *d = calloc(1, sizeof(*d));
+
+	*out = d;
+	if (d == NULL)
+		return -ENOMEM;
+	d->options = *options;
+	debounce_init(&d->debounce, options->settle_ms, options->max_wait_ms);
+	return 0;
+}
+
+static void clear_asks(struct drive *d)
+{
+	for (size_t i = 0; d->asks.buckets != NULL && i <= d->asks.mask; i++) {
+		while (d->asks.buckets[i] != NULL) {
+			struct hash_link *l = d->asks.buckets[i];
+
+			hash_remove(&d->asks, l);
+			free(container_of(l, struct ask, by_request));
+		}
+	}
+}
+
+void drive_reset(struct drive *d)
+{
+	clear_asks(d);
+	walk_clear(d);
+	debounce_clear(&d->debounce);
+	open_files_deinit(&d->open);
+}
+
+void drive_free(struct drive *d)
+{
+	if (d == NULL)
+		return;
+	drive_reset(d);
+	debounce_deinit(&d->debounce);
+	hash_deinit(&d->asks);
+	hash_deinit(&d->sources);
+	text_deinit(&d->path);
+	text_deinit(&d->from);
+	text_deinit(&d->prefix);
+	free(d->swapped);
+	free(d);
+}
+
+int drive_dir_node(struct drive *d, const struct file_id *dir, uint64_t *node)
+{
+	struct identity id;
+	struct index_node n;
+	uint64_t found = 0;
+	int r;
+
+	if (d->parent_node != 0 && file_id_equal(&d->parent_dir, dir)) {
+		*node = d->parent_node;
+		return 0;
+	}
+	identity_of(&id, dir);
+	while ((r = index_by_identity(d->txn, d->options.drive, &id, found, &found)) == 0) {
+		r = index_get(d->txn, found, &n);
+		if (r != 0)
+			return r;
+		if (n.state.kind != NODE_DIR)
+			continue; /* a weak id that a file had before */
+		d->parent_dir = *dir;
+		d->parent_node = *node = found;
+		return 0;
+	}
+	return r;
+}
+
+int drive_node_id(struct drive *d, uint64_t node, struct file_id *out)
+{
+	struct index_node n;
+	int r = index_get(d->txn, node, &n);
+
+	if (r == 0)
+		file_id_of(out, &n.id);
+	return r;
+}
+
+bool drive_same_id(const struct file_id *a, const struct identity *b)
+{
+	return a->len == b->len && memcmp(a->bytes, b->bytes, a->len) == 0;
+}
+
+/* Questions. */
+
+int drive_ask(struct drive *d, enum ask_kind kind, const struct file_id *dir, const char *name, size_t name_len,
+              struct held *held, struct walk *walk)
+{
+	struct ask *a = calloc(1, sizeof(*a));
+
+	if (a == NULL || !hash_reserve(&d->asks)) {
+		free(a);
+		return -ENOMEM;
+	}
+	a->kind = kind;
+	a->request = ++d->requests;
+	a->walk = walk;
+	if (held != NULL) {
+		a->held = held->first_arrival;
+		a->arrival = held->arrival;
+		a->retries = held->retries + 1;
+	}
+	hash_add(&d->asks, &a->by_request, a->request);
+	d->options.output.look(d->options.output.context, a->request, dir, name, name_len);
+	return 0;
+}
+
+static struct ask *find_ask(struct drive *d, uint32_t request)
+{
+	struct hash_link *l = hash_next(&d->asks, NULL, request);
+
+	return l == NULL ? NULL : container_of(l, struct ask, by_request);
+}
+
+static void drop_ask(struct drive *d, struct ask *a)
+{
+	hash_remove(&d->asks, &a->by_request);
+	free(a);
+}
+
+/* One of the answers that an element waits for is in. */
+static void answer_source(struct drive *d, const struct ask *a)
+{
+	struct held *h;
+
+	TAILQ_FOREACH(h, &d->debounce.asking, queue) {
+		if (h->first_arrival != a->held || h->arrival != a->arrival)
+			continue;
+		if (--h->answers == 0) {
+			h->asked = true;
+			debounce_place(&d->debounce, h, HELD_DUE);
+		}
+		return;
+	}
+}
+
+static void force_looked(struct drive *d, const struct observation *o, const struct ask *a)
+{
+	struct held *h = debounce_find(&d->debounce, &o->dir, o->name, o->name_len);
+
+	if (h == NULL)
+		return;
+	if (a->kind == ASK_UNSEEN)
+		h->walked = true;
+	if (a->retries > h->retries)
+		h->retries = a->retries;
+	debounce_force(&d->debounce, h);
+}
+
+/* The directory is not there any more, so nothing is in it. */
+static int observe_vanished(struct drive *d, const struct observation *looked, uint64_t now_ms)
+{
+	struct observation gone = *looked;
+	struct held *h;
+
+	gone.type = OBSERVED_GONE;
+	gone.flags = 0;
+	return debounce_put(&d->debounce, &gone, now_ms, &h);
+}
+
+static int observe_looked(struct drive *d, const struct observation *o, uint64_t now_ms)
+{
+	struct ask *a = find_ask(d, o->request);
+	int r = 0;
+
+	if (a == NULL || a->answered)
+		return 0;
+	switch (a->kind) {
+	case ASK_SOURCE:
+		answer_source(d, a);
+		break;
+	case ASK_AGAIN:
+		force_looked(d, o, a);
+		a->answered = true;
+		return 0;
+	case ASK_UNSEEN:
+		if (o->error == -ESTALE || o->error == -ENOENT || o->error == -ENOTDIR)
+			r = observe_vanished(d, o, now_ms);
+		force_looked(d, o, a);
+		walk_looked(d, a->walk, o->error);
+		break;
+	}
+	drop_ask(d, a);
+	return r;
+}
+
+/* Observations. */
+
+static bool is_reserved(const struct observation *o)
+{
+	static const char stage[] = ".wakeline-stage-", swap[] = ".wakeline-swap-";
+
+	return (o->name_len >= sizeof(stage) - 1 && memcmp(o->name, stage, sizeof(stage) - 1) == 0) ||
+	       (o->name_len >= sizeof(swap) - 1 && memcmp(o->name, swap, sizeof(swap) - 1) == 0);
+}
+
+static int observe_name(struct drive *d, const struct observation *o, uint64_t now_ms)
+{
+	struct held *h;
+	uint32_t scan;
+	int r;
+
+	if (is_reserved(o))
+		return 0;
+	r = debounce_put(&d->debounce, o, now_ms, &h);
+	if (r != 0 || (o->flags & OBSERVED_LISTED) == 0 || d->listing == 0)
+		return r;
+	scan = h->scan;
+	h->scan = d->listing;
+	h->walked = true;
+	walk_listed(d, h->scan);
+	walk_unlisted(d, scan);
+	debounce_force(&d->debounce, h);
+	return 0;
+}
+
+int drive_observe(struct drive *d, const struct observation *o, uint64_t now_ms)
+{
+	switch (o->type) {
+	case OBSERVED_ENTRY:
+	case OBSERVED_GONE:
+		return observe_name(d, o, now_ms);
+	case OBSERVED_SCAN_BEGIN:
+		d->listing = o->request;
+		return 0;
+	case OBSERVED_SCAN_END:
+		d->listing = 0;
+		walk_scan_ended(d, o->request, o->error);
+		return 0;
+	case OBSERVED_LOOKED:
+		return observe_looked(d, o, now_ms);
+	case OBSERVED_BARRIER:
+		walk_barrier(d, o->request);
+		return 0;
+	case OBSERVED_BATCH_END:
+	case OBSERVED_READY:
+	case OBSERVED_OVERFLOW:
+	case OBSERVED_ROOT_GONE:
+	case OBSERVED_FAILED:
+		return 0; /* the engine's */
+	}
+	return -EPROTO;
+}
+
+/* Steps. */
+
+/* Files whose writer was never heard to close them: the last word on each. */
+static int pay_open_files(struct drive *d)
+{
+	struct index_node n;
+	uint64_t node;
+	int r = 0;
+
+	while (r == 0 && (node = open_files_quiet(&d->open, d->now_ms)) != 0) {
+		open_files_forget(&d->open, node);
+		r = index_get(d->txn, node, &n);
+		if (r == 0)
+			r = emit_updated(d, &n, ITEM_CONTENT, false);
+		else if (r == INDEX_NONE)
+			r = 0;
+	}
+	return r;
+}
+
+/* Names that were looked at again are in the index now. */
+static void drop_answered(struct drive *d)
+{
+	if (d->asks.count == 0 || !TAILQ_EMPTY(&d->debounce.due))
+		return;
+	for (size_t i = 0; i <= d->asks.mask; i++) {
+		for (struct hash_link *l = d->asks.buckets[i], *next; l != NULL; l = next) {
+			struct ask *a = container_of(l, struct ask, by_request);
+
+			next = l->next;
+			if (a->answered)
+				drop_ask(d, a);
+		}
+	}
+}
+
+int drive_step(struct drive *d, struct store_txn *txn, uint64_t now_ms, bool *more)
+{
+	int r;
+
+	d->txn = txn;
+	d->now_ms = now_ms;
+	drive_forget_dir(d);
+	debounce_release(&d->debounce, now_ms);
+	r = detector_gather(d);
+	if (r == 0)
+		r = order_apply(d);
+	if (r == 0)
+		r = pay_open_files(d);
+	if (r == 0)
+		r = walk_step(d);
+	drop_answered(d);
+	d->txn = NULL;
+	*more = !TAILQ_EMPTY(&d->debounce.due) || d->walk_ready;
+	return r;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+uint64_t drive_deadline(const struct drive *d)
+{
+	if (d->walk_ready)
+		return 0;
+	return earlier(debounce_deadline(&d->debounce), open_files_deadline(&d->open));
+}
+
+int drive_reconcile(struct drive *d, struct store_txn *txn, uint64_t node)
+{
+	struct file_id dir;
+	int r;
+
+	for (struct walk *w = d->walks; w != NULL; w = w->next) {
+		if (w->reconcile)
+			return -EBUSY;
+	}
+	d->txn = txn;
+	r = drive_node_id(d, node == 0 ? d->options.root : node, &dir);
+	d->txn = NULL;
+	if (r != 0)
+		return r < 0 ? r : -ENOENT;
+	return walk_begin(d, &dir);
+}
+
+void drive_set_silent(struct drive *d, bool silent)
+{
+	d->silent = silent;
+}
+
+uint64_t drive_mark(struct drive *d)
+{
+	debounce_force_all(&d->debounce);
+	return d->debounce.arrivals;
+}
+
+bool drive_passed(const struct drive *d, uint64_t mark)
+{
+	const struct held *oldest = TAILQ_FIRST(&d->debounce.all);
+
+	if (oldest != NULL && oldest->first_arrival <= mark)
+		return false;
+	for (size_t i = 0; d->asks.count > 0 && i <= d->asks.mask; i++) {
+		for (struct hash_link *l = d->asks.buckets[i]; l != NULL; l = l->next) {
+			const struct ask *a = container_of(l, struct ask, by_request);
+
+			if (a->kind == ASK_AGAIN && a->held <= mark)
+				return false;
+		}
+	}
+	return walk_passed(d, mark);
+}
+
+uint64_t drive_pending(const struct drive *d)
+{
+	return d->debounce.count;
+}
+
+void drive_progress(const struct drive *d, uint64_t *entries, uint64_t *changes)
+{
+	*entries = *changes = 0;
+	for (const struct walk *w = d->walks; w != NULL; w = w->next) {
+		if (w->reconcile) {
+			*entries = w->entries;
+			*changes = w->changes;
+		}
+	}
+}

@@ -1,0 +1,152 @@
+/* drive_internal: the parts of the machine behind sync/drive.h, as its own files see them.
+ *
+ *   drive.c     observations in, the order of a step's work, barriers
+ *   debounce.c  what is held and when it is due
+ *   detector.c  which of it belongs together, and which node a name's identity comes from
+ *   order.c     makes it so in the index, in an order in which every prefix is a valid tree
+ *   emit.c      paths, revisions, the changes that are handed out
+ *   walk.c      subtrees that are compared: reconcile, and what arrived as one
+ */
+#pragma once
+
+#include "sync/debounce.h"
+#include "sync/drive.h"
+#include "sync/open_files.h"
+
+enum {
+	STEP_HELD_MAX = 4096, /* names a step begins with; those that belong to them come along */
+	SCANS_IN_FLIGHT = 16,
+	LOOKS_IN_FLIGHT = 64,
+	RETRIES_MAX = 3,
+};
+
+/* What a request was made for; found again by its number when the answer comes. */
+enum ask_kind { ASK_SOURCE, ASK_AGAIN, ASK_UNSEEN };
+struct ask {
+	struct hash_link by_request;
+	enum ask_kind kind;
+	bool answered;          /* AGAIN: kept until the step that applies the answer */
+	uint32_t request;
+	unsigned retries;       /* AGAIN */
+	uint64_t held, arrival; /* SOURCE: first_arrival and arrival of the element that waits */
+	struct walk *walk;      /* UNSEEN */
+};
+
+struct scan {
+	struct scan *next;
+	struct walk *walk;
+	uint32_t request;
+	struct file_id dir;
+	bool compare;  /* the index may hold children of it that are not there any more */
+	bool ended;
+	int error;
+	size_t outstanding; /* entries that are still held */
+	uint64_t *seen; /* nodes that stand at listed names */
+	size_t seen_count, seen_room;
+};
+
+struct todo_dir {
+	struct file_id dir;
+	bool compare;
+};
+
+enum walk_phase { WALK_SCANNING, WALK_BARRIER, WALK_UNSEEN, WALK_SETTLING };
+struct walk {
+	struct walk *next;
+	bool reconcile; /* one that drive_reconcile() began; else a subtree that arrived */
+	enum walk_phase phase;
+	struct todo_dir *todo; /* a stack: depth first keeps it short */
+	size_t todo_count, todo_room;
+	unsigned scans, looks; /* in flight */
+	uint64_t *unseen;      /* nodes that a scan did not list */
+	size_t unseen_count, unseen_room, unseen_done;
+	uint32_t barrier;
+	uint64_t mark; /* SETTLING: what must be in the index */
+	uint64_t began; /* the arrival that it belongs to, for drive_passed() */
+	uint64_t entries, changes;
+	int error;
+};
+
+struct drive {
+	struct drive_options options;
+	struct debounce debounce;
+	struct open_files open;
+	struct hash asks;
+	struct hash sources; /* of the batch: node -> the element it moves to */
+	struct scan *scans;
+	struct walk *walks;
+	struct walk *arrivals; /* takes what arrives in the step that runs */
+	bool walk_ready;       /* an answer came in: walk_step() has something to do */
+	uint32_t listing;      /* the scan whose entries are coming in */
+	uint32_t requests; /* last number given */
+	bool silent;
+
+	/* While a step runs. */
+	struct store_txn *txn;
+	uint64_t now_ms;
+	unsigned swaps;     /* nodes that stand at a swap name: the changes belong into one frame */
+	uint64_t *swapped;
+	size_t swapped_count, swapped_room;
+	bool walked;        /* what is being applied came from a walk */
+	struct file_id parent_dir; /* the last directory looked up, and its node */
+	uint64_t parent_node;
+	struct text path, from, prefix; /* prefix: of prefix_node's children, with its slash */
+	uint64_t prefix_node;
+};
+
+/* drive.c */
+/* Ask for a look.  `held`: for whom (SOURCE), or what was not to be applied (AGAIN); else NULL. */
+int drive_ask(struct drive *d, enum ask_kind kind, const struct file_id *dir, const char *name, size_t name_len,
+              struct held *held, struct walk *walk);
+static inline void identity_of(struct identity *out, const struct file_id *id)
+{
+	_Static_assert(sizeof(struct identity) == sizeof(struct file_id), "one is copied into the other");
+	*out = *(const struct identity *)(const void *)id;
+}
+static inline void file_id_of(struct file_id *out, const struct identity *id)
+{
+	*out = *(const struct file_id *)(const void *)id;
+}
+/* Node of a directory by its identity, or INDEX_NONE. */
+int drive_dir_node(struct drive *d, const struct file_id *dir, uint64_t *node);
+/* Forget the remembered directories: identities or nodes changed. */
+void drive_forget_dir(struct drive *d);
+/* Identity of a node; INDEX_NONE when there is no such node. */
+int drive_node_id(struct drive *d, uint64_t node, struct file_id *out);
+bool drive_same_id(const struct file_id *a, const struct identity *b);
+
+/* detector.c: from `due` and what belongs to it to `batched`, with sources set; what must ask first goes to `asking`. */
+int detector_gather(struct drive *d);
+/* The element that this node is about to move to, or NULL. */
+struct held *detector_taker(const struct drive *d, uint64_t node);
+void detector_release(struct drive *d, struct held *h); /* h gives up its source */
+/* One inode has one name: a dir always, a file whose link count says so. */
+bool detector_exclusive(const struct drive *d, const struct held *h);
+
+/* order.c: apply all of `batched` and drop it. */
+int order_apply(struct drive *d);
+
+/* emit.c: each makes the change in the index, with its revision, and hands it out. */
+int emit_swapped_aside(struct drive *d, uint64_t node);
+int emit_created(struct drive *d, struct index_node *n, bool open);
+int emit_updated(struct drive *d, struct index_node *n, unsigned changed, bool open);
+int emit_moved(struct drive *d, uint64_t node, uint64_t parent, const char *name, size_t name_len,
+               const struct index_node *state);
+int emit_deleted(struct drive *d, uint64_t node);
+
+/* walk.c */
+/* The directory at h came with what is in it.  `compare`: its node had children before. */
+int walk_arrived(struct drive *d, const struct held *h, bool compare);
+int walk_begin(struct drive *d, const struct file_id *dir);
+/* A name that a scan listed stands for this node now; a dir among them is walked too. */
+int walk_applied(struct drive *d, const struct held *h, uint64_t node, bool compare);
+/* An element is held for an entry of this scan; it is held no more (0: of none). */
+void walk_listed(struct drive *d, uint32_t request);
+void walk_unlisted(struct drive *d, uint32_t request);
+void walk_scan_ended(struct drive *d, uint32_t request, int error);
+void walk_barrier(struct drive *d, uint32_t request);
+void walk_looked(struct drive *d, struct walk *w, int error);
+/* Go on: finished scans, next requests, phases. */
+int walk_step(struct drive *d);
+bool walk_passed(const struct drive *d, uint64_t mark);
+void walk_clear(struct drive *d);

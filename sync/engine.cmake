@@ -1,0 +1,10 @@
+add_library(sync STATIC
+	engine.c
+	engine_news.c
+	engine_requests.c
+	mailbox.c
+	run.c
+	sync_item.c
+	watch.c
+	watched.c)
+target_link_libraries(sync PUBLIC sync_core store watcher wakeline_flags PkgConfig::LIBUV)

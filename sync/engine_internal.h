@@ -1,0 +1,189 @@
+/* engine_internal: the parts of the engine, all on its one thread.
+ *
+ *   engine.c           the thread, its loop, and a turn: steps, one commit, then telling
+ *   engine_requests.c  what the rest of the daemon asks: trigger, barrier, tokens
+ *   engine_news.c      what the rest of the daemon is told
+ *   watched.c          one drive: its machine, its journal, its state
+ *   run.c              reconcile passes and their history
+ *   sync_item.c        the JSON of sync.* events
+ *   watch.c            one watcher process: frames in, requests out
+ */
+#pragma once
+
+#include <sys/types.h>
+#include <uv.h>
+
+#include "store/drives.h"
+#include "store/journal.h"
+#include "store/store.h"
+#include "store/text.h"
+#include "sync/drive.h"
+#include "sync/engine.h"
+#include "sync/hash.h" /* container_of */
+
+enum {
+	OFFLINE_RETRY_MS = 5000,
+	WATCHER_RETRY_MS = 1000,
+	STATUS_INTERVAL_MS = 100,
+	PROGRESS_INTERVAL_MS = 1000,
+	BULK_COMMIT_MS = 100, /* a first index commits this often, nobody waits for it */
+	PRUNE_LIMIT = 1000,
+	SWEEP_LIMIT = 2000,
+	RUNS_KEPT = 1000,
+};
+
+struct watched;
+
+/* One watcher process and the drives it serves. */
+struct watch {
+	struct engine *engine;
+	struct watch *next;
+	struct watched **drives;
+	size_t drive_count;
+	int fd; /* -1: dead, started again when the timer says so */
+	pid_t pid;
+	bool polling, in_batch;
+	uv_poll_t poll;
+	uint64_t restart_ms; /* when, while dead */
+	unsigned deaths;
+	uint8_t *in;
+	size_t in_len, in_room;
+	struct text out; /* requests not written yet */
+	uint32_t barriers; /* last number given */
+	struct watch_barrier *pending; /* oldest first */
+};
+
+/* A barrier that the watcher has not answered. */
+struct watch_barrier {
+	struct watch_barrier *next;
+	uint32_t number;
+	struct watched *watched;
+	uint32_t request; /* the machine's own; 0: the clients' of that drive */
+};
+
+/* A client's barrier on its way: asked of the watcher, then released, then in the journal. */
+struct waiting_barrier {
+	struct waiting_barrier *next;
+	struct engine_request *request;
+	uint32_t number; /* of the watcher's answer that counts; 0: not asked yet */
+	bool answered;
+	uint64_t mark;
+};
+
+struct run {
+	struct run_row row; /* run 0: none */
+	char *path;         /* NULL: the whole drive */
+	uint64_t node;      /* of the path */
+	bool loss;          /* events may have been missed: until it completes nobody knows the truth */
+};
+
+struct watched {
+	struct engine *engine;
+	struct watch *watch;
+	const struct engine_drive *config;
+	uint16_t number; /* on the watcher's socket */
+	struct drive_row row;
+	struct journal *journal;
+	struct position tail; /* as of the transaction that is open */
+	uint64_t floor;
+	struct drive *machine; /* NULL: offline */
+	enum drive_state state;
+	char why[256];
+	enum watch_backend backend;
+	bool weak_barrier, incomplete, had_ready;
+	uint64_t retry_ms; /* offline: when to try again */
+	struct run run, queued;
+	struct run_row last_run;
+	struct waiting_barrier *barriers;
+	bool advanced;      /* records were appended in this transaction */
+	bool sweep;         /* rows of deleted directories are left */
+	bool dirty, urgent; /* status to tell, at once */
+	uint64_t told_ms, progress_ms;
+	uint64_t entries; /* of the index, as last counted */
+};
+
+struct engine {
+	struct engine_options options;
+	struct engine_drive *drive_configs;
+	struct watched *watched;
+	struct watch *watches;
+	struct journal *bus;
+	uv_loop_t loop;
+	uv_thread_t thread;
+	struct mailbox requests;
+	uv_async_t stop;
+	struct engine_request *answers, **answers_end; /* to be sent when the transaction is on disk */
+	uv_timer_t timer;
+	uv_prepare_t prepare; /* runs a turn before the loop waits */
+	struct store_txn *txn; /* open write transaction, NULL between */
+	uint64_t txn_ms;
+	bool stopping, failed;
+	struct text json;
+};
+
+/* engine.c */
+uint64_t engine_now_ms(void);
+int64_t engine_wall_ns(void);
+/* The write transaction of this turn, opened when needed; NULL: the store failed, and that was told. */
+struct store_txn *engine_txn(struct engine *e);
+/* Commit what is open, now; then tell. */
+int engine_commit(struct engine *e);
+void engine_fail(struct engine *e, int error, const char *what);
+void engine_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* engine_news.c */
+void news_advanced(struct engine *e, const char *stream);
+void news_note(struct engine *e, const char *stream, enum event_type event, const struct text *json);
+void news_drive(struct watched *w);
+void news_answer(struct engine *e, struct engine_request *request);
+void news_failed(struct engine *e, int error, const char *text);
+
+/* engine_requests.c */
+/* Give the answer once what it promises is durable. */
+void requests_answer(struct engine *e, struct engine_request *request, int error);
+void requests_committed(struct engine *e);
+void requests_on_mail(void *context, struct mail *mail);
+/* Barriers that can be answered now; called after each commit. */
+void barriers_advance(struct watched *w);
+void barriers_answered(struct watched *w, uint32_t number);
+void barriers_fail(struct watched *w, int error);
+
+/* watched.c */
+int watched_open(struct watched *w, struct store_txn *txn, bool new_epoch);
+void watched_close(struct watched *w);
+void watched_observe(struct watched *w, const struct observation *o);
+void watched_set_state(struct watched *w, enum drive_state state, const char *why);
+void watched_offline(struct watched *w, const char *why);
+/* The state that follows from its runs. */
+void watched_settle_state(struct watched *w);
+/* Step the machine if something is due. *more: it wants another turn at once. */
+int watched_step(struct watched *w, bool *more);
+uint64_t watched_deadline(const struct watched *w);
+int watched_append(struct watched *w, enum event_type event, unsigned flags, const struct text *json);
+
+/* run.c */
+/* Begin or queue a run; *run gets its number, also when it joins one.  `path` NULL: all.  Takes path. */
+int run_request(struct watched *w, enum run_trigger trigger, char *path, uint64_t *run);
+/* Is there such a directory?  -ENOENT, -ENOTDIR. */
+int run_check_path(struct watched *w, const char *path);
+/* A run that is going or waiting is needed before the index is known to be true. */
+bool run_loss_pending(const struct watched *w);
+int run_begin_queued(struct watched *w);
+void run_ended(struct watched *w, uint64_t entries, uint64_t changes, int error);
+void run_progress(struct watched *w, uint64_t now_ms);
+/* The watcher or the root is gone: the run that was going comes to nothing. */
+void run_interrupted(struct watched *w, const char *why);
+
+/* sync_item.c */
+void sync_item_encode(struct text *t, enum event_type event, const struct watched *w, const struct run_row *run,
+                      uint64_t seq);
+
+/* watch.c */
+int watch_start(struct watch *w);
+void watch_stop(struct watch *w);
+void watch_request(struct watch *w, const struct watch_request *r);
+void watch_ask_drive(struct watch *w, struct watched *drive);
+/* Returns the number that barriers_answered() will get. */
+uint32_t watch_ask_barrier(struct watch *w, struct watched *drive, uint32_t request);
+void watch_flush(struct watch *w);
+void watch_tick(struct watch *w, uint64_t now_ms);

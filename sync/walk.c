@@ -1,0 +1,373 @@
+/* walk: compares a subtree with the drive, a directory at a time, while life goes on.
+ *
+ * A reconcile walk starts at a directory that the index has; an arrival walk at directories that came into the drive
+ * together with what is in them.  Both scan depth first.  Not having seen a name deletes nothing: the children that a
+ * scan did not list are kept aside to the end, so that nodes which moved are found at their new names first; then, after a
+ * barrier, each is looked at afresh, and what that look says is an observation like any other. */
+#include "sync/drive_internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+static bool grow(void **array, size_t count, size_t *room, size_t size)
+{
+	void *grown;
+
+	if (count < *room)
+		return true;
+	grown = realloc(*array, (*room * 2 + 16) * size);
+	if (grown == NULL)
+		return false;
+	*array = grown;
+	*room = *room * 2 + 16;
+	return true;
+}
+
+static int push_node(uint64_t **array, size_t *count, size_t *room, uint64_t node)
+{
+	void *a = *array;
+
+	if (!grow(&a, *count, room, sizeof(uint64_t)))
+		return -ENOMEM;
+	*array = a;
+	(*array)[(*count)++] = node;
+	return 0;
+}
+
+static int push_dir(struct walk *w, const struct file_id *dir, bool compare)
+{
+	void *a = w->todo;
+
+	if (!grow(&a, w->todo_count, &w->todo_room, sizeof(struct todo_dir)))
+		return -ENOMEM;
+	w->todo = a;
+	w->todo[w->todo_count++] = (struct todo_dir){.dir = *dir, .compare = compare};
+	return 0;
+}
+
+static struct walk *walk_new(struct drive *d, bool reconcile)
+{
+	struct walk *w = calloc(1, sizeof(*w)), **last = &d->walks;
+
+	if (w == NULL)
+		return NULL;
+	w->reconcile = reconcile;
+	while (*last != NULL)
+		last = &(*last)->next;
+	*last = w;
+	d->walk_ready = true;
+	return w;
+}
+
+static void walk_free(struct drive *d, struct walk *w)
+{
+	struct walk **at = &d->walks;
+
+	while (*at != w)
+		at = &(*at)->next;
+	*at = w->next;
+	if (d->arrivals == w)
+		d->arrivals = NULL;
+	free(w->todo);
+	free(w->unseen);
+	free(w);
+}
+
+static struct scan *scan_find(struct drive *d, uint32_t request)
+{
+	struct scan *s = d->scans;
+
+	while (s != NULL && s->request != request)
+		s = s->next;
+	return s;
+}
+
+static void scan_free(struct drive *d, struct scan *s)
+{
+	struct scan **at = &d->scans;
+
+	while (*at != s)
+		at = &(*at)->next;
+	*at = s->next;
+	free(s->seen);
+	free(s);
+}
+
+void walk_clear(struct drive *d)
+{
+	while (d->scans != NULL)
+		scan_free(d, d->scans);
+	while (d->walks != NULL)
+		walk_free(d, d->walks);
+	d->listing = 0;
+	d->walk_ready = false;
+}
+
+int walk_arrived(struct drive *d, const struct held *h, bool compare)
+{
+	if (d->arrivals == NULL) {
+		d->arrivals = walk_new(d, false);
+		if (d->arrivals == NULL)
+			return -ENOMEM;
+		d->arrivals->began = h->first_arrival;
+	}
+	if (h->first_arrival < d->arrivals->began)
+		d->arrivals->began = h->first_arrival;
+	return push_dir(d->arrivals, &h->id, compare);
+}
+
+int walk_begin(struct drive *d, const struct file_id *dir)
+{
+	struct walk *w = walk_new(d, true);
+
+	return w == NULL ? -ENOMEM : push_dir(w, dir, true);
+}
+
+int walk_applied(struct drive *d, const struct held *h, uint64_t node, bool compare)
+{
+	struct scan *s = h->scan == 0 ? NULL : scan_find(d, h->scan);
+	int r = 0;
+
+	if (s == NULL)
+		return 0;
+	if (s->compare)
+		r = push_node(&s->seen, &s->seen_count, &s->seen_room, node);
+	if (r == 0 && h->state.kind == ENTRY_DIR && !h->state.mount)
+		r = push_dir(s->walk, &h->id, compare);
+	return r;
+}
+
+void walk_listed(struct drive *d, uint32_t request)
+{
+	struct scan *s = scan_find(d, request);
+
+	if (s == NULL)
+		return;
+	s->outstanding++;
+	s->walk->entries++;
+}
+
+void walk_unlisted(struct drive *d, uint32_t request)
+{
+	struct scan *s = request == 0 ? NULL : scan_find(d, request);
+
+	if (s != NULL)
+		s->outstanding--;
+}
+
+void walk_scan_ended(struct drive *d, uint32_t request, int error)
+{
+	struct scan *s = scan_find(d, request);
+
+	if (s == NULL)
+		return;
+	s->ended = true;
+	s->error = error;
+	d->walk_ready = true;
+}
+
+void walk_barrier(struct drive *d, uint32_t request)
+{
+	for (struct walk *w = d->walks; w != NULL; w = w->next) {
+		if (w->phase == WALK_BARRIER && w->barrier == request) {
+			w->phase = WALK_UNSEEN;
+			d->walk_ready = true;
+		}
+	}
+}
+
+static bool means_gone(int error)
+{
+	return error == -ESTALE || error == -ENOENT || error == -ENOTDIR;
+}
+
+void walk_looked(struct drive *d, struct walk *w, int error)
+{
+	w->looks--;
+	if (error != 0 && !means_gone(error) && w->error == 0)
+		w->error = error; /* kept as it is, and the run says that it is not complete */
+	d->walk_ready = true;
+}
+
+static int compare_nodes(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* The children that the index has and the scan did not list. */
+static int collect_unseen(struct drive *d, struct scan *s)
+{
+	struct index_node child;
+	uint64_t dir;
+	char name[NODE_NAME_MAX];
+	size_t len = 0;
+	int r = drive_dir_node(d, &s->dir, &dir);
+
+	if (r != 0)
+		return r < 0 ? r : 0;
+	if (s->seen_count > 0)
+		qsort(s->seen, s->seen_count, sizeof(uint64_t), compare_nodes);
+	while ((r = index_next_child(d->txn, dir, len == 0 ? NULL : name, len, &child)) == 0) {
+		len = child.name_len;
+		memcpy(name, child.name, len);
+		if (s->seen_count > 0 &&
+		    bsearch(&child.node, s->seen, s->seen_count, sizeof(uint64_t), compare_nodes) != NULL)
+			continue;
+		r = push_node(&s->walk->unseen, &s->walk->unseen_count, &s->walk->unseen_room, child.node);
+		if (r != 0)
+			return r;
+	}
+	return r < 0 ? r : 0;
+}
+
+static int finish_scans(struct drive *d)
+{
+	struct scan *s, *next;
+	int r;
+
+	for (s = d->scans; s != NULL; s = next) {
+		next = s->next;
+		if (!s->ended || s->outstanding > 0)
+			continue;
+		if (s->error != 0 && !means_gone(s->error) && s->walk->error == 0)
+			s->walk->error = s->error;
+		r = s->error == 0 && s->compare ? collect_unseen(d, s) : 0;
+		if (r != 0)
+			return r;
+		s->walk->scans--;
+		scan_free(d, s);
+	}
+	return 0;
+}
+
+static int start_scan(struct drive *d, struct walk *w)
+{
+	struct scan *s = calloc(1, sizeof(*s));
+	const struct todo_dir *t = &w->todo[--w->todo_count];
+
+	if (s == NULL)
+		return -ENOMEM;
+	s->walk = w;
+	s->request = ++d->requests;
+	s->dir = t->dir;
+	s->compare = t->compare;
+	s->next = d->scans;
+	d->scans = s;
+	w->scans++;
+	d->options.output.scan(d->options.output.context, s->request, &s->dir);
+	return 0;
+}
+
+/* Look at the next unseen node, unless it is gone or somewhere else by now. */
+static int look_at_unseen(struct drive *d, struct walk *w)
+{
+	struct index_node n;
+	struct file_id dir;
+	int r = index_get(d->txn, w->unseen[w->unseen_done++], &n);
+
+	if (r == 0)
+		r = n.parent == 0 ? INDEX_NONE : drive_node_id(d, n.parent, &dir);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	w->looks++;
+	return drive_ask(d, ASK_UNSEEN, &dir, n.name, n.name_len, NULL, w);
+}
+
+static bool is_settled(const struct drive *d, const struct walk *w)
+{
+	const struct held *oldest = TAILQ_FIRST(&d->debounce.all);
+
+	if (oldest != NULL && oldest->first_arrival <= w->mark)
+		return false;
+	return !w->reconcile || walk_passed(d, w->mark);
+}
+
+static void enter_settling(struct drive *d, struct walk *w)
+{
+	w->mark = d->debounce.arrivals;
+	w->phase = WALK_SETTLING;
+	if (w->reconcile)
+		debounce_force_all(&d->debounce);
+}
+
+static int scan_more(struct drive *d, struct walk *w)
+{
+	int r = 0;
+
+	while (r == 0 && w->todo_count > 0 && w->scans < SCANS_IN_FLIGHT)
+		r = start_scan(d, w);
+	if (r != 0 || w->scans > 0)
+		return r;
+	if (w->unseen_count == 0) {
+		enter_settling(d, w);
+		return 0;
+	}
+	w->phase = WALK_BARRIER;
+	w->barrier = ++d->requests;
+	d->options.output.barrier(d->options.output.context, w->barrier);
+	return 0;
+}
+
+static int look_more(struct drive *d, struct walk *w)
+{
+	int r = 0;
+
+	while (r == 0 && w->unseen_done < w->unseen_count && w->looks < LOOKS_IN_FLIGHT)
+		r = look_at_unseen(d, w);
+	if (r == 0 && w->looks == 0 && w->unseen_done == w->unseen_count)
+		enter_settling(d, w);
+	return r;
+}
+
+static void finish(struct drive *d, struct walk *w)
+{
+	bool reconcile = w->reconcile;
+	uint64_t entries = w->entries, changes = w->changes;
+	int error = w->error;
+
+	walk_free(d, w);
+	if (reconcile)
+		d->options.output.reconciled(d->options.output.context, entries, changes, error);
+}
+
+/* Returns 1 when w is finished and freed. */
+static int advance(struct drive *d, struct walk *w)
+{
+	int r = 0;
+
+	if (w->phase == WALK_SCANNING)
+		r = scan_more(d, w);
+	if (r == 0 && w->phase == WALK_UNSEEN)
+		r = look_more(d, w);
+	if (r != 0 || w->phase != WALK_SETTLING || !is_settled(d, w))
+		return r;
+	finish(d, w);
+	return 1;
+}
+
+int walk_step(struct drive *d)
+{
+	struct walk *w, *next;
+	int r = finish_scans(d);
+
+	d->walk_ready = false;
+	d->arrivals = NULL; /* what arrives in a later step is a walk of its own, so that barriers come to an end */
+	for (int pass = 0; pass < 2 && r >= 0; pass++) { /* twice: a reconcile waits for arrivals behind it in the list */
+		for (w = d->walks; w != NULL && r >= 0; w = next) {
+			next = w->next;
+			r = advance(d, w);
+		}
+	}
+	return r < 0 ? r : 0;
+}
+
+bool walk_passed(const struct drive *d, uint64_t mark)
+{
+	for (const struct walk *w = d->walks; w != NULL; w = w->next) {
+		if (!w->reconcile && w->began <= mark)
+			return false;
+	}
+	return true;
+}

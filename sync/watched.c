@@ -1,0 +1,383 @@
+/* watched: one drive as the engine keeps it: its machine while it is watched, its journal and its state always. */
+#include "sync/engine_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What the machine asks and hands out. */
+
+static void on_look(void *context, uint32_t request, const struct file_id *dir, const char *name, size_t name_len)
+{
+	struct watched *w = context;
+
+	watch_request(w->watch, &(struct watch_request){.type = REQUEST_LOOK,
+	                                                .drive = w->number,
+	                                                .request = request,
+	                                                .dir = *dir,
+	                                                .name = name,
+	                                                .name_len = name_len});
+}
+
+static void on_scan(void *context, uint32_t request, const struct file_id *dir)
+{
+	struct watched *w = context;
+
+	watch_request(w->watch, &(struct watch_request){
+	                                .type = REQUEST_SCAN, .drive = w->number, .request = request, .dir = *dir});
+}
+
+static void on_barrier(void *context, uint32_t request)
+{
+	struct watched *w = context;
+
+	watch_ask_barrier(w->watch, w, request);
+}
+
+int watched_append(struct watched *w, enum event_type event, unsigned flags, const struct text *json)
+{
+	struct journal_record record = {
+		.event = event, .flags = (uint8_t)flags, .json = json->data, .json_len = json->len};
+	int r = json->failed ? -ENOMEM : journal_append(w->journal, w->engine->txn, &record);
+
+	if (r != 0)
+		return r;
+	w->tail.seq = record.seq;
+	w->tail.check = record.check;
+	w->advanced = true;
+	return 0;
+}
+
+static int on_change(void *context, const struct change *change)
+{
+	struct watched *w = context;
+	struct text *t = &w->engine->json;
+	int64_t now = engine_wall_ns();
+	struct item item = {
+		.event = change->event,
+		.at_position = {.epoch = w->tail.epoch, .seq = w->tail.seq + 1},
+		.at_seconds = now / 1000000000,
+		.at_nanoseconds = (uint32_t)(now % 1000000000),
+		.drive = w->row.name,
+		.node = change->node,
+		.path = change->path,
+		.path_len = change->path_len,
+		.from = change->from,
+		.from_len = change->from_len,
+		.changed = change->changed,
+		.open = change->open,
+		.recursive = change->recursive,
+	};
+
+	text_clear(t);
+	item_encode(t, &item);
+	if (change->recursive)
+		w->sweep = true;
+	return watched_append(w, change->event, change->continued ? JOURNAL_CONTINUED : 0, t);
+}
+
+static void on_next_rev(void *context, uint64_t *epoch, uint64_t *seq)
+{
+	struct watched *w = context;
+
+	*epoch = w->tail.epoch;
+	*seq = w->tail.seq + 1;
+}
+
+static void on_reconciled(void *context, uint64_t entries, uint64_t changes, int error)
+{
+	run_ended(context, entries, changes, error);
+}
+
+/* State. */
+
+void watched_set_state(struct watched *w, enum drive_state state, const char *why)
+{
+	if (w->state != state) {
+		if (state == DRIVE_OFFLINE || state == DRIVE_DEGRADED || (state == DRIVE_LIVE && w->state != DRIVE_RECONCILING))
+			engine_log("drive %s is %s%s%s", w->row.name, drive_state_name(state), why[0] ? ": " : "", why);
+		w->urgent = true;
+	}
+	w->state = state;
+	if (why != w->why)
+		snprintf(w->why, sizeof(w->why), "%s", why);
+	w->dirty = true;
+}
+
+void watched_settle_state(struct watched *w)
+{
+	if (w->machine == NULL)
+		return;
+	if (!w->row.indexed)
+		watched_set_state(w, DRIVE_INDEXING, w->why);
+	else if (w->run.row.run != 0)
+		watched_set_state(w, DRIVE_RECONCILING, w->why);
+	else if (w->incomplete)
+		watched_set_state(w, DRIVE_DEGRADED, w->last_run.error);
+	else
+		watched_set_state(w, DRIVE_LIVE, w->why);
+}
+
+void watched_offline(struct watched *w, const char *why)
+{
+	char text[sizeof(w->why)];
+
+	snprintf(text, sizeof(text), "%s", why); /* may lie in what is freed below */
+	run_interrupted(w, text);
+	drive_free(w->machine);
+	w->machine = NULL;
+	w->retry_ms = engine_now_ms() + OFFLINE_RETRY_MS;
+	barriers_fail(w, -EAGAIN);
+	watched_set_state(w, DRIVE_OFFLINE, text);
+}
+
+/* Is this the directory that was indexed?  A weak id proves nothing, so it is believed. */
+static bool is_known_root(const struct watched *w, const struct observation *o)
+{
+	struct file_id known;
+
+	if (!w->row.has_root || (o->flags & WATCH_WEAK_IDS) != 0)
+		return true;
+	memcpy(&known, &w->row.root_id, sizeof(known));
+	return file_id_equal(&known, &o->id) && w->row.root_birth.seconds == o->state.birth.seconds &&
+	       w->row.root_birth.nanoseconds == o->state.birth.nanoseconds;
+}
+
+static int record_root(struct watched *w, const struct observation *o)
+{
+	struct store_txn *txn = engine_txn(w->engine);
+	struct index_node root;
+	int r = txn == NULL ? -EIO : index_get(txn, w->row.root, &root);
+
+	if (r != 0)
+		return r;
+	memcpy(&w->row.root_id, &o->id, sizeof(w->row.root_id));
+	w->row.root_birth = (struct node_time){o->state.birth.seconds, o->state.birth.nanoseconds};
+	w->row.has_root = true;
+	root.id = w->row.root_id;
+	root.name = root.target = "";
+	root.name_len = root.target_len = 0;
+	root.state.kind = NODE_DIR;
+	r = index_update(txn, &root);
+	return r == 0 ? drives_update(txn, &w->row) : r;
+}
+
+static int make_machine(struct watched *w, bool weak_ids)
+{
+	struct drive_options options = {
+		.drive = w->row.drive,
+		.root = w->row.root,
+		.settle_ms = w->config->settle_ms,
+		.max_wait_ms = w->config->max_wait_ms,
+		.weak_ids = weak_ids,
+		.output = {.context = w,
+	                   .look = on_look,
+	                   .scan = on_scan,
+	                   .barrier = on_barrier,
+	                   .change = on_change,
+	                   .next_rev = on_next_rev,
+	                   .reconciled = on_reconciled},
+	};
+
+	return drive_new(&w->machine, &options);
+}
+
+static void on_ready(struct watched *w, const struct observation *o)
+{
+	enum run_trigger trigger = !w->row.indexed ? RUN_FIRST_INDEX : w->had_ready ? RUN_WATCHER : RUN_START;
+	uint64_t run;
+	int r;
+
+	if (w->machine != NULL)
+		return; /* asked twice */
+	w->backend = o->backend;
+	w->weak_barrier = (o->flags & WATCH_WEAK_BARRIER) != 0;
+	if (!is_known_root(w, o)) {
+		watched_offline(w, "another directory is mounted or was made at its path: the tree is kept as it was; "
+		                   "put the old one back, or give the new one a drive name of its own");
+		return;
+	}
+	w->had_ready = true;
+	snprintf(w->why, sizeof(w->why), "%.*s", (int)o->text_len, o->text == NULL ? "" : o->text);
+	engine_log("drive %s: watching %s with %s%s%s", w->row.name, w->config->path,
+	           o->backend == WATCH_FANOTIFY ? "fanotify" : "inotify", w->why[0] ? ": " : "", w->why);
+	r = record_root(w, o);
+	if (r == 0)
+		r = make_machine(w, (o->flags & WATCH_WEAK_IDS) != 0);
+	if (r == 0)
+		r = run_request(w, trigger, NULL, &run);
+	if (r != 0)
+		engine_fail(w->engine, r, "beginning a run");
+	watched_settle_state(w);
+}
+
+static void on_failed(struct watched *w, const struct observation *o)
+{
+	char why[sizeof(w->why)];
+
+	snprintf(why, sizeof(why), "%.*s", (int)o->text_len, o->text == NULL ? "" : o->text);
+	if (why[0] == '\0')
+		snprintf(why, sizeof(why), "%s: %s", w->config->path, strerror(-o->error));
+	watched_offline(w, why);
+}
+
+static void on_overflow(struct watched *w)
+{
+	uint64_t run;
+	int r;
+
+	if (w->machine == NULL)
+		return;
+	engine_log("drive %s: events were lost; it is reconciled", w->row.name);
+	r = run_request(w, RUN_OVERFLOW, NULL, &run);
+	if (r != 0)
+		engine_fail(w->engine, r, "beginning a run");
+}
+
+void watched_observe(struct watched *w, const struct observation *o)
+{
+	int r = 0;
+
+	switch (o->type) {
+	case OBSERVED_READY:
+		on_ready(w, o);
+		return;
+	case OBSERVED_FAILED:
+		on_failed(w, o);
+		return;
+	case OBSERVED_OVERFLOW:
+		on_overflow(w);
+		return;
+	case OBSERVED_ROOT_GONE:
+		if (w->machine != NULL)
+			watched_offline(w, "its directory is not there any more (unmounted, renamed or deleted): the tree is "
+			                   "kept as it was until it is back");
+		return;
+	case OBSERVED_ENTRY:
+	case OBSERVED_GONE:
+	case OBSERVED_SCAN_BEGIN:
+	case OBSERVED_SCAN_END:
+	case OBSERVED_LOOKED:
+	case OBSERVED_BARRIER:
+	case OBSERVED_BATCH_END:
+		break;
+	}
+	if (w->machine != NULL)
+		r = drive_observe(w->machine, o, engine_now_ms());
+	if (r != 0)
+		engine_fail(w->engine, r, "taking an observation");
+}
+
+/* Steps. */
+
+/* Old records and what deleted directories left go a little at a time. */
+static int tidy(struct watched *w, struct store_txn *txn, bool *more)
+{
+	bool left = false;
+	int r = 0;
+
+	if (w->tail.seq - w->floor + 1 > w->config->retain_changes + w->config->retain_changes / 16) {
+		r = journal_prune(w->journal, txn, w->config->retain_changes, PRUNE_LIMIT, &left);
+		if (r == 0)
+			r = journal_floor(w->journal, txn, &w->floor);
+		*more |= left;
+		w->dirty = true;
+	}
+	if (r == 0 && w->sweep) {
+		r = index_sweep(txn, SWEEP_LIMIT, &w->sweep);
+		*more |= w->sweep;
+	}
+	return r;
+}
+
+int watched_step(struct watched *w, bool *more)
+{
+	struct store_txn *txn;
+	bool due = w->machine != NULL && drive_deadline(w->machine) <= engine_now_ms();
+	int r = 0;
+
+	if (!due && !w->sweep)
+		return 0;
+	txn = engine_txn(w->engine);
+	if (txn == NULL)
+		return -EIO;
+	if (due) {
+		bool again = true;
+
+		for (int i = 0; i < 4 && r == 0 && again; i++)
+			r = drive_step(w->machine, txn, engine_now_ms(), &again);
+		*more |= again;
+	}
+	if (r == 0)
+		r = tidy(w, txn, more);
+	if (r == 0)
+		r = index_count(txn, w->row.drive, &w->entries);
+	w->dirty = true;
+	return r;
+}
+
+uint64_t watched_deadline(const struct watched *w)
+{
+	uint64_t at = w->sweep ? 0 : UINT64_MAX, other;
+
+	if (w->machine == NULL)
+		return at < w->retry_ms ? at : w->retry_ms;
+	other = drive_deadline(w->machine);
+	at = other < at ? other : at;
+	other = w->dirty ? w->told_ms + STATUS_INTERVAL_MS : UINT64_MAX;
+	at = other < at ? other : at;
+	other = w->run.row.run != 0 ? w->progress_ms + PROGRESS_INTERVAL_MS : UINT64_MAX;
+	return other < at ? other : at;
+}
+
+/* Opening. */
+
+static int mark_interrupted(struct watched *w, struct store_txn *txn)
+{
+	int r = runs_before(txn, w->row.drive, 0, &w->last_run);
+
+	if (r != 0)
+		return r < 0 ? r : 0;
+	if (w->last_run.state != RUN_RUNNING)
+		return 0;
+	w->last_run.state = RUN_INTERRUPTED;
+	snprintf(w->last_run.error, sizeof(w->last_run.error), "the daemon was stopped");
+	return runs_put(txn, &w->last_run);
+}
+
+int watched_open(struct watched *w, struct store_txn *txn, bool new_epoch)
+{
+	char stream[JOURNAL_NAME_MAX];
+	int r = drives_find(txn, w->config->name, &w->row);
+
+	if (r == DRIVES_NONE)
+		r = drives_add(txn, w->config->name, &w->row);
+	snprintf(stream, sizeof(stream), "drive:%s", w->config->name);
+	if (r == 0)
+		r = journal_open(&w->journal, txn, stream);
+	if (r == 0 && new_epoch)
+		r = journal_new_epoch(w->journal, txn, (uint64_t)(engine_wall_ns() / 1000000000));
+	if (r == 0)
+		r = journal_tail(w->journal, txn, &w->tail);
+	if (r == 0)
+		r = journal_floor(w->journal, txn, &w->floor);
+	if (r == 0)
+		r = mark_interrupted(w, txn);
+	if (r == 0)
+		r = index_count(txn, w->row.drive, &w->entries);
+	w->state = w->row.indexed ? DRIVE_OFFLINE : DRIVE_INDEXING;
+	snprintf(w->why, sizeof(w->why), "%s", "not watched yet");
+	w->retry_ms = UINT64_MAX;
+	w->sweep = true;
+	w->urgent = w->dirty = true;
+	return r;
+}
+
+void watched_close(struct watched *w)
+{
+	drive_free(w->machine);
+	free(w->run.path);
+	free(w->queued.path);
+	journal_close(w->journal);
+}

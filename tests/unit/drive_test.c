@@ -1,0 +1,707 @@
+/* drive: what is said of what is seen, one example for each rule of docs/design.md.
+ *
+ * A test shows the machine some names (`see`, `gone`), lets everything become due (`settle`), and compares the changes that
+ * were handed out, one a line.  Inodes are numbers; the root is inode 1. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "store/drives.h"
+#include "store/store.h"
+#include "store/text.h"
+#include "sync/drive.h"
+
+enum { ROOT = 1, ASKED_MAX = 64 };
+
+struct asked {
+	char kind; /* l, s, b */
+	uint32_t request;
+	struct file_id dir;
+	char name[64];
+};
+
+struct fixture {
+	char directory[64];
+	struct store *store;
+	struct store_txn *txn;
+	struct drive_row row;
+	struct drive *drive;
+	uint64_t now, seq;
+	struct text told;
+	struct asked asked[ASKED_MAX];
+	size_t asked_count;
+	int reconciled; /* times */
+	int error;
+};
+
+static struct file_id id(uint64_t inode)
+{
+	struct file_id out;
+
+	file_id_from_birth(&out, inode, 1000, 0);
+	return out;
+}
+
+/* The machine's questions and answers. */
+
+static void ask(void *context, char kind, uint32_t request, const struct file_id *dir, const char *name, size_t len)
+{
+	struct fixture *f = context;
+	struct asked *a = &f->asked[f->asked_count++];
+
+	assert_in_range(f->asked_count, 1, ASKED_MAX);
+	*a = (struct asked){.kind = kind, .request = request};
+	if (dir != NULL)
+		a->dir = *dir;
+	if (name != NULL)
+		memcpy(a->name, name, len);
+}
+
+static void on_look(void *context, uint32_t request, const struct file_id *dir, const char *name, size_t len)
+{
+	ask(context, 'l', request, dir, name, len);
+}
+
+static void on_scan(void *context, uint32_t request, const struct file_id *dir)
+{
+	ask(context, 's', request, dir, NULL, 0);
+}
+
+static void on_barrier(void *context, uint32_t request)
+{
+	ask(context, 'b', request, NULL, NULL, 0);
+}
+
+static int on_change(void *context, const struct change *c)
+{
+	struct fixture *f = context;
+
+	f->seq++;
+	text_add_str(&f->told, event_name(c->event) + strlen("drive.file."));
+	text_add_str(&f->told, " ");
+	if (c->from != NULL) {
+		text_add(&f->told, c->from, c->from_len);
+		text_add_str(&f->told, " -> ");
+	}
+	text_add(&f->told, c->path, c->path_len);
+	text_add_str(&f->told, c->changed & ITEM_CONTENT ? " content" : "");
+	text_add_str(&f->told, c->changed & ITEM_META ? " meta" : "");
+	text_add_str(&f->told, c->changed & ITEM_MAYBE ? " maybe" : "");
+	text_add_str(&f->told, c->open ? " open" : "");
+	text_add_str(&f->told, c->recursive ? " recursive" : "");
+	text_add_str(&f->told, c->continued ? " +" : "");
+	text_add_str(&f->told, "\n");
+	return 0;
+}
+
+static void on_next_rev(void *context, uint64_t *epoch, uint64_t *seq)
+{
+	struct fixture *f = context;
+
+	*epoch = 1;
+	*seq = f->seq + 1;
+}
+
+static void on_reconciled(void *context, uint64_t entries, uint64_t changes, int error)
+{
+	struct fixture *f = context;
+
+	(void)entries;
+	(void)changes;
+	f->reconciled++;
+	f->error = error;
+}
+
+/* Fixture. */
+
+static void begin(struct fixture *f)
+{
+	assert_int_equal(store_begin(f->store, STORE_WRITE, &f->txn), 0);
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	struct drive_options options = {.settle_ms = 20,
+	                                .max_wait_ms = 500,
+	                                .output = {.context = f,
+	                                           .look = on_look,
+	                                           .scan = on_scan,
+	                                           .barrier = on_barrier,
+	                                           .change = on_change,
+	                                           .next_rev = on_next_rev,
+	                                           .reconciled = on_reconciled}};
+	struct store_options store = {.directory = f->directory, .no_sync = true, .max_bytes = 1 << 28};
+	struct file_id root_id = id(ROOT);
+	struct index_node root;
+
+	strcpy(f->directory, "/tmp/wakeline-drive-test-XXXXXX");
+	assert_non_null(mkdtemp(f->directory));
+	assert_int_equal(store_open(&f->store, &store), 0);
+	begin(f);
+	assert_int_equal(drives_add(f->txn, "x", &f->row), 0);
+	assert_int_equal(index_get(f->txn, f->row.root, &root), 0);
+	memcpy(&root.id, &root_id, sizeof(root.id));
+	assert_int_equal(index_update(f->txn, &root), 0);
+	options.drive = f->row.drive;
+	options.root = f->row.root;
+	assert_int_equal(drive_new(&f->drive, &options), 0);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+	char command[128];
+
+	drive_free(f->drive);
+	store_abort(f->txn);
+	store_close(f->store);
+	text_deinit(&f->told);
+	snprintf(command, sizeof(command), "rm -rf %s", f->directory);
+	assert_int_equal(system(command), 0);
+	free(f);
+	return 0;
+}
+
+static void observe(struct fixture *f, struct observation *o, uint64_t dir, const char *name)
+{
+	o->dir = id(dir);
+	o->name = name;
+	o->name_len = strlen(name);
+	assert_int_equal(drive_observe(f->drive, o, f->now), 0);
+}
+
+struct seen {
+	uint64_t inode;
+	enum entry_kind kind;
+	unsigned flags, links, mode;
+	uint64_t size, ctime;
+};
+
+static void see(struct fixture *f, uint64_t dir, const char *name, struct seen s)
+{
+	struct observation o = {.type = OBSERVED_ENTRY, .flags = (uint16_t)s.flags, .id = id(s.inode)};
+
+	o.state.kind = s.kind == 0 ? ENTRY_FILE : s.kind;
+	o.state.links = s.links == 0 ? 1 : s.links;
+	o.state.mode = s.mode == 0 ? 0644 : (uint16_t)s.mode;
+	o.state.size = s.size;
+	o.state.ctime.seconds = (int64_t)s.ctime;
+	observe(f, &o, dir, name);
+}
+
+#define SEE(f, dir, name, ...) see(f, dir, name, (struct seen){__VA_ARGS__})
+#define DIR(inode_) .inode = (inode_), .kind = ENTRY_DIR
+#define FRESH_DIR(inode_) DIR(inode_), .flags = OBSERVED_FRESH
+
+static void gone(struct fixture *f, uint64_t dir, const char *name)
+{
+	struct observation o = {.type = OBSERVED_GONE};
+
+	observe(f, &o, dir, name);
+}
+
+static void step_at(struct fixture *f, uint64_t now)
+{
+	bool more = true;
+
+	f->now = now;
+	while (more)
+		assert_int_equal(drive_step(f->drive, f->txn, now, &more), 0);
+}
+
+static void settle(struct fixture *f)
+{
+	step_at(f, f->now + 20);
+}
+
+/* What was told since the last time. */
+static void assert_told(struct fixture *f, const char *expected)
+{
+	text_add(&f->told, "", 1);
+	assert_string_equal(f->told.data, expected);
+	text_clear(&f->told);
+}
+
+static struct asked take_asked(struct fixture *f, char kind)
+{
+	struct asked a;
+
+	assert_true(f->asked_count > 0);
+	a = f->asked[0];
+	memmove(f->asked, f->asked + 1, --f->asked_count * sizeof(a));
+	assert_int_equal(a.kind, kind);
+	return a;
+}
+
+static void looked(struct fixture *f, const struct asked *a, int error)
+{
+	struct observation o = {.type = OBSERVED_LOOKED, .request = a->request, .error = error, .dir = a->dir};
+
+	o.name = a->name;
+	o.name_len = strlen(a->name);
+	assert_int_equal(drive_observe(f->drive, &o, f->now), 0);
+}
+
+static void scan_marker(struct fixture *f, enum observation_type type, const struct asked *a, int error)
+{
+	struct observation o = {.type = type, .request = a->request, .error = error, .dir = a->dir};
+
+	assert_int_equal(drive_observe(f->drive, &o, f->now), 0);
+}
+
+/* The tree that most tests begin with: d/ (inode 2) with d/f (3), and a (4), b (5). */
+static void plant(struct fixture *f)
+{
+	SEE(f, ROOT, "d", FRESH_DIR(2));
+	SEE(f, 2, "f", 3);
+	SEE(f, ROOT, "a", 4);
+	SEE(f, ROOT, "b", 5);
+	settle(f);
+	text_clear(&f->told);
+}
+
+/* The rules. */
+
+static void test_parents_are_created_before_children(void **state)
+{
+	struct fixture *f = *state;
+
+	SEE(f, 2, "f", 3);
+	SEE(f, ROOT, "d", FRESH_DIR(2));
+	settle(f);
+	assert_told(f, "created d\ncreated d/f\n");
+}
+
+static void test_a_new_name_for_a_file_with_one_link_is_a_move(void **state)
+{
+	struct fixture *f = *state;
+
+	plant(f);
+	SEE(f, 2, "moved", 4, .flags = OBSERVED_RENAMED);
+	gone(f, ROOT, "a");
+	settle(f);
+	assert_told(f, "moved a -> d/moved\n");
+}
+
+static void test_an_atomic_save_is_one_update(void **state)
+{
+	struct fixture *f = *state;
+
+	plant(f);
+	SEE(f, ROOT, "a.tmp", 9, .size = 7);
+	gone(f, ROOT, "a.tmp");
+	SEE(f, ROOT, "a", 9, .size = 7, .flags = OBSERVED_RENAMED);
+	settle(f);
+	assert_told(f, "updated a content\n");
+}
+
+static void test_a_rename_over_a_file_deletes_the_source_first(void **state)
+{
+	struct fixture *f = *state;
+
+	plant(f);
+	SEE(f, ROOT, "b", 4, .flags = OBSERVED_RENAMED);
+	gone(f, ROOT, "a");
+	settle(f);
+	assert_told(f, "deleted a\nupdated b content\n");
+}
+
+static void test_a_chain_of_renames_moves_each_node(void **state)
+{
+	struct fixture *f = *state;
+
+	plant(f);
+	SEE(f, ROOT, "b", 4, .flags = OBSERVED_RENAMED);
+	SEE(f, ROOT, "c", 5, .flags = OBSERVED_RENAMED);
+	gone(f, ROOT, "a");
+	settle(f);
+	assert_told(f, "moved b -> c\nmoved a -> b\n");
+}
+
+static void test_an_exchange_goes_through_a_swap_name_in_one_frame(void **state)
+{
+	struct fixture *f = *state;
+	char expected[256];
+	uint64_t a;
+
+	plant(f);
+	assert_int_equal(index_lookup(f->txn, f->row.root, "a", 1, &a), 0);
+	SEE(f, ROOT, "b", 4, .flags = OBSERVED_RENAMED);
+	SEE(f, ROOT, "a", 5, .flags = OBSERVED_RENAMED);
+	settle(f);
+	snprintf(expected, sizeof(expected),
+	         "moved a -> .wakeline-swap-%llu +\nmoved b -> a +\nmoved .wakeline-swap-%llu -> b\n",
+	         (unsigned long long)a, (unsigned long long)a);
+	assert_told(f, expected);
+}
+
+static void test_created_and_deleted_within_the_window_is_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	SEE(f, ROOT, "t", 9);
+	gone(f, ROOT, "t");
+	settle(f);
+	assert_told(f, "");
+}
+
+static void test_rm_r_is_told_child_by_child(void **state)
+{
+	struct fixture *f = *state;
+
+	plant(f);
+	gone(f, ROOT, "d");
+	gone(f, 2, "f");
+	settle(f);
+	assert_told(f, "deleted d/f\ndeleted d\n");
+}
+
+static void test_a_subtree_that_leaves_is_one_recursive_deletion(void **state)
+{
+	struct fixture *f = *state;
+
+	plant(f);
+	gone(f, ROOT, "d");
+	settle(f);
+	assert_told(f, "deleted d recursive\n");
+}
+
+static void test_what_moved_out_of_a_deleted_directory_moves_first(void **state)
+{
+	struct fixture *f = *state;
+
+	plant(f);
+	gone(f, ROOT, "d");
+	SEE(f, ROOT, "rescued", 3, .flags = OBSERVED_RENAMED);
+	gone(f, 2, "f");
+	settle(f);
+	assert_told(f, "moved d/f -> rescued\ndeleted d\n");
+}
+
+static void test_another_kind_is_deleted_then_created(void **state)
+{
+	struct fixture *f = *state;
+
+	plant(f);
+	SEE(f, ROOT, "a", FRESH_DIR(9));
+	settle(f);
+	assert_told(f, "deleted a\ncreated a\n");
+}
+
+static void test_parent_and_child_change_places(void **state)
+{
+	struct fixture *f = *state;
+	char expected[256];
+	uint64_t d;
+
+	SEE(f, ROOT, "x", FRESH_DIR(2));
+	SEE(f, 2, "y", FRESH_DIR(3));
+	settle(f);
+	text_clear(&f->told);
+	assert_int_equal(index_lookup(f->txn, f->row.root, "x", 1, &d), 0);
+	SEE(f, ROOT, "x", DIR(3));
+	SEE(f, 3, "y", DIR(2));
+	gone(f, 2, "y");
+	settle(f);
+	snprintf(expected, sizeof(expected),
+	         "moved x -> .wakeline-swap-%llu +\nmoved .wakeline-swap-%llu/y -> x +\n"
+	         "moved .wakeline-swap-%llu -> x/y\n",
+	         (unsigned long long)d, (unsigned long long)d, (unsigned long long)d);
+	assert_told(f, expected);
+}
+
+static void test_a_directory_renamed_over_an_empty_one_keeps_its_tree(void **state)
+{
+	struct fixture *f = *state;
+
+	plant(f);
+	SEE(f, ROOT, "empty", FRESH_DIR(9));
+	settle(f);
+	text_clear(&f->told);
+	SEE(f, ROOT, "empty", DIR(2), .flags = OBSERVED_RENAMED);
+	gone(f, ROOT, "d");
+	settle(f);
+	assert_told(f, "deleted empty\nmoved d -> empty\n");
+}
+
+static void test_a_mode_is_meta_and_a_bare_ctime_is_maybe(void **state)
+{
+	struct fixture *f = *state;
+
+	plant(f);
+	SEE(f, ROOT, "a", 4, .mode = 0600, .ctime = 5);
+	settle(f);
+	SEE(f, ROOT, "a", 4, .mode = 0600, .ctime = 6);
+	settle(f);
+	SEE(f, ROOT, "a", 4, .mode = 0600, .ctime = 6);
+	settle(f);
+	assert_told(f, "updated a meta\nupdated a maybe\n");
+}
+
+/* Hard links. */
+
+static void test_a_link_is_created_when_the_old_name_is_still_there(void **state)
+{
+	struct fixture *f = *state;
+	struct asked a;
+
+	plant(f);
+	SEE(f, ROOT, "link", 4, .links = 2);
+	settle(f);
+	assert_told(f, "");
+	a = take_asked(f, 'l');
+	assert_string_equal(a.name, "a");
+	SEE(f, ROOT, "a", 4, .links = 2);
+	looked(f, &a, 0);
+	settle(f);
+	assert_told(f, "created link\nupdated a meta\n");
+}
+
+static void test_a_file_with_links_has_moved_when_its_old_name_is_gone(void **state)
+{
+	struct fixture *f = *state;
+	struct asked a;
+
+	plant(f);
+	SEE(f, ROOT, "new", 4, .links = 2); /* the other link is outside the drive */
+	settle(f);
+	a = take_asked(f, 'l');
+	gone(f, ROOT, "a");
+	looked(f, &a, 0);
+	settle(f);
+	assert_told(f, "moved a -> new\n");
+}
+
+static void test_a_write_through_one_link_is_told_for_every_name(void **state)
+{
+	struct fixture *f = *state;
+	struct asked a;
+
+	plant(f);
+	SEE(f, ROOT, "link", 4, .links = 2);
+	settle(f);
+	a = take_asked(f, 'l');
+	SEE(f, ROOT, "a", 4, .links = 2);
+	looked(f, &a, 0);
+	settle(f);
+	text_clear(&f->told);
+	SEE(f, ROOT, "link", 4, .links = 2, .size = 9);
+	settle(f);
+	assert_told(f, "updated link content\nupdated a content\n");
+}
+
+static void test_a_lost_link_has_the_other_names_looked_at(void **state)
+{
+	struct fixture *f = *state;
+	struct asked a;
+
+	plant(f);
+	SEE(f, ROOT, "link", 4, .links = 2);
+	settle(f);
+	a = take_asked(f, 'l');
+	SEE(f, ROOT, "a", 4, .links = 2);
+	looked(f, &a, 0);
+	settle(f);
+	text_clear(&f->told);
+	gone(f, ROOT, "link");
+	settle(f);
+	a = take_asked(f, 'l');
+	assert_string_equal(a.name, "a");
+	SEE(f, ROOT, "a", 4, .links = 1);
+	looked(f, &a, 0);
+	settle(f);
+	assert_told(f, "deleted link\nupdated a meta\n");
+}
+
+/* Files that stay open. */
+
+static void test_an_open_file_is_announced_and_again_when_it_is_closed(void **state)
+{
+	struct fixture *f = *state;
+
+	SEE(f, ROOT, "log", 9, .size = 1, .flags = OBSERVED_WRITING);
+	settle(f);
+	assert_told(f, "created log open\n");
+	SEE(f, ROOT, "log", 9, .size = 2, .flags = OBSERVED_WRITING);
+	settle(f);
+	assert_told(f, "updated log content open\n");
+	SEE(f, ROOT, "log", 9, .size = 2, .flags = OBSERVED_CLOSED);
+	settle(f);
+	assert_told(f, "updated log content\n");
+}
+
+static void test_a_writer_that_was_never_heard_to_close_is_given_up(void **state)
+{
+	struct fixture *f = *state;
+
+	SEE(f, ROOT, "log", 9, .size = 1, .flags = OBSERVED_WRITING);
+	settle(f);
+	assert_told(f, "created log open\n");
+	step_at(f, drive_deadline(f->drive));
+	assert_told(f, "updated log content\n");
+	assert_int_equal(drive_deadline(f->drive), UINT64_MAX);
+}
+
+/* Arrivals and runs. */
+
+static void test_a_directory_that_arrives_with_content_is_scanned(void **state)
+{
+	struct fixture *f = *state;
+	struct asked a;
+
+	SEE(f, ROOT, "tree", DIR(9), .flags = OBSERVED_RENAMED);
+	settle(f);
+	assert_told(f, "created tree\n");
+	a = take_asked(f, 's');
+	scan_marker(f, OBSERVED_SCAN_BEGIN, &a, 0);
+	SEE(f, 9, "leaf", 10, .flags = OBSERVED_LISTED);
+	scan_marker(f, OBSERVED_SCAN_END, &a, 0);
+	step_at(f, f->now);
+	assert_told(f, "created tree/leaf\n");
+}
+
+static void test_a_barrier_passes_when_what_arrived_is_scanned(void **state)
+{
+	struct fixture *f = *state;
+	struct asked a;
+	uint64_t mark;
+
+	SEE(f, ROOT, "tree", DIR(9), .flags = OBSERVED_RENAMED);
+	mark = drive_mark(f->drive);
+	assert_false(drive_passed(f->drive, mark));
+	step_at(f, f->now);
+	assert_false(drive_passed(f->drive, mark));
+	a = take_asked(f, 's');
+	scan_marker(f, OBSERVED_SCAN_BEGIN, &a, 0);
+	scan_marker(f, OBSERVED_SCAN_END, &a, 0);
+	step_at(f, f->now);
+	assert_true(drive_passed(f->drive, mark));
+}
+
+/* Scan the root; `names` are listed, with inodes counting from `inode`. */
+static void answer_root_scan(struct fixture *f, int error, const char *const *names, uint64_t inode)
+{
+	struct asked a = take_asked(f, 's');
+
+	scan_marker(f, OBSERVED_SCAN_BEGIN, &a, 0);
+	for (; *names != NULL; names++, inode++)
+		SEE(f, ROOT, *names, inode, .flags = OBSERVED_LISTED);
+	scan_marker(f, OBSERVED_SCAN_END, &a, error);
+	step_at(f, f->now);
+}
+
+static void test_an_unlisted_name_is_deleted_only_after_a_look(void **state)
+{
+	struct fixture *f = *state;
+	struct asked a;
+
+	SEE(f, ROOT, "a", 4);
+	SEE(f, ROOT, "b", 5);
+	settle(f);
+	text_clear(&f->told);
+	assert_int_equal(drive_reconcile(f->drive, f->txn, 0), 0);
+	step_at(f, f->now);
+	answer_root_scan(f, 0, (const char *[]){"b", NULL}, 5);
+	assert_told(f, "");
+	a = take_asked(f, 'b');
+	assert_int_equal(drive_observe(f->drive, &(struct observation){.type = OBSERVED_BARRIER, .request = a.request}, f->now), 0);
+	step_at(f, f->now);
+	a = take_asked(f, 'l');
+	gone(f, ROOT, "a");
+	looked(f, &a, 0);
+	step_at(f, f->now);
+	assert_told(f, "deleted a\n");
+	assert_int_equal(f->reconciled, 1);
+	assert_int_equal(f->error, 0);
+}
+
+static void test_an_unreadable_directory_deletes_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	SEE(f, ROOT, "a", 4);
+	settle(f);
+	text_clear(&f->told);
+	assert_int_equal(drive_reconcile(f->drive, f->txn, 0), 0);
+	step_at(f, f->now);
+	answer_root_scan(f, -EIO, (const char *[]){NULL}, 0);
+	assert_told(f, "");
+	assert_int_equal(f->reconciled, 1);
+	assert_int_equal(f->error, -EIO);
+}
+
+static void test_the_first_index_is_silent(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t count;
+
+	drive_set_silent(f->drive, true);
+	assert_int_equal(drive_reconcile(f->drive, f->txn, 0), 0);
+	step_at(f, f->now);
+	answer_root_scan(f, 0, (const char *[]){"a", "b", "c", NULL}, 10);
+	assert_told(f, "");
+	assert_int_equal(f->reconciled, 1);
+	assert_int_equal(index_count(f->txn, f->row.drive, &count), 0);
+	assert_int_equal(count, 3);
+}
+
+/* Ours. */
+
+static void test_reserved_names_are_not_seen(void **state)
+{
+	struct fixture *f = *state;
+
+	SEE(f, ROOT, ".wakeline", FRESH_DIR(9));
+	SEE(f, ROOT, ".wakeline-stage-1", 10);
+	SEE(f, ROOT, ".wakeline-swap-1", 11);
+	SEE(f, 9, "epoch", 12);
+	settle(f);
+	assert_told(f, "");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_parents_are_created_before_children),
+		TEST(test_a_new_name_for_a_file_with_one_link_is_a_move),
+		TEST(test_an_atomic_save_is_one_update),
+		TEST(test_a_rename_over_a_file_deletes_the_source_first),
+		TEST(test_a_chain_of_renames_moves_each_node),
+		TEST(test_an_exchange_goes_through_a_swap_name_in_one_frame),
+		TEST(test_created_and_deleted_within_the_window_is_nothing),
+		TEST(test_rm_r_is_told_child_by_child),
+		TEST(test_a_subtree_that_leaves_is_one_recursive_deletion),
+		TEST(test_what_moved_out_of_a_deleted_directory_moves_first),
+		TEST(test_another_kind_is_deleted_then_created),
+		TEST(test_parent_and_child_change_places),
+		TEST(test_a_directory_renamed_over_an_empty_one_keeps_its_tree),
+		TEST(test_a_mode_is_meta_and_a_bare_ctime_is_maybe),
+		TEST(test_a_link_is_created_when_the_old_name_is_still_there),
+		TEST(test_a_file_with_links_has_moved_when_its_old_name_is_gone),
+		TEST(test_a_write_through_one_link_is_told_for_every_name),
+		TEST(test_a_lost_link_has_the_other_names_looked_at),
+		TEST(test_an_open_file_is_announced_and_again_when_it_is_closed),
+		TEST(test_a_writer_that_was_never_heard_to_close_is_given_up),
+		TEST(test_a_directory_that_arrives_with_content_is_scanned),
+		TEST(test_a_barrier_passes_when_what_arrived_is_scanned),
+		TEST(test_an_unlisted_name_is_deleted_only_after_a_look),
+		TEST(test_an_unreadable_directory_deletes_nothing),
+		TEST(test_the_first_index_is_silent),
+		TEST(test_reserved_names_are_not_seen),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
