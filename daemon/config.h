@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "watcher/observation.h"
 
@@ -28,11 +29,14 @@ struct config {
 	size_t drive_count;
 };
 
-enum { CONFIG_ERROR_MAX = 512 };
+enum { CONFIG_ERROR_MAX = 512, CONFIG_LINE_MAX = 8192 };
 
 /* Read `path`.  On failure -EINVAL (or -errno of reading it) and one line for people in `error`: file, line, the thing,
- * what to do ("wakelined.conf:12: unknown key `setle` in [drive \"music\"]; did you mean `settle`?"). */
+ * what to do ("wakelined.conf:12: unknown key `setle` in [drive \"music\"]; did you mean `settle`?").  Uses libinih's global
+ * settings: one thread at a time. */
 int config_read(struct config *out, const char *path, char error[CONFIG_ERROR_MAX]);
+/* The same from an open file, which stays the caller's; `path` is its name in messages. */
+int config_read_file(struct config *out, FILE *file, const char *path, char error[CONFIG_ERROR_MAX]);
 void config_deinit(struct config *c);
 
 /* The checks that look at the file system, before capabilities are dropped: every path absolute and not a symlink; the

@@ -1,0 +1,3 @@
+add_executable(wakelined main.c privileges.c store_guard.c)
+target_link_libraries(wakelined PRIVATE config net sync store watcher wakeline_flags PkgConfig::LIBUV PkgConfig::LIBCAP)
+install(TARGETS wakelined RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR})
