@@ -2,7 +2,8 @@
  *
  * Verifies: every journal contiguous and its checksum chain whole; every row's name record points back at it; every
  * parent a live directory, no cycle, no orphan; identities and rows agree both ways; no node of a number never given;
- * counts, streams, drives, runs and tokens readable. */
+ * counts, streams, drives, runs and tokens readable; no page used twice.  Nothing may write to the store meanwhile.
+ * A damaged file can end the process that reads it: a forked child of the one that opened the store may call this. */
 #pragma once
 
 #include <stdint.h>
