@@ -117,7 +117,7 @@ static unsigned merged_flags(const struct held *h, const struct observation *o)
 	unsigned flags = o->flags;
 
 	if (!h->gone && file_id_equal(&h->id, &o->id)) {
-		flags |= h->flags & (OBSERVED_FRESH | OBSERVED_RENAMED);
+		flags |= h->flags & (OBSERVED_FRESH | OBSERVED_RENAMED | OBSERVED_CREATED);
 		if ((o->flags & (OBSERVED_WRITING | OBSERVED_CLOSED)) == 0)
 			flags |= h->flags & (OBSERVED_WRITING | OBSERVED_CLOSED);
 	}

@@ -23,7 +23,7 @@ enum held_place {
 struct held {
 	struct file_id dir, id;
 	struct entry_state state;
-	unsigned flags;      /* OBSERVED_*; FRESH, RENAMED, WRITING, CLOSED and LISTED survive a newer observation */
+	unsigned flags;      /* OBSERVED_*; FRESH, RENAMED, CREATED, WRITING, CLOSED and LISTED survive a newer observation */
 	bool gone;
 	bool asked;          /* its looks were made and answered: what is still unknown counts as being there */
 	bool forced;         /* due whatever the time, also while it is open for writing */
@@ -39,6 +39,7 @@ struct held {
 	uint64_t source;            /* node that moves here; 0: none */
 	struct hash_link by_source; /* among the batch's sources */
 	enum held_progress { HELD_WAITING, HELD_PLACING, HELD_DONE } progress;
+	bool occupied;              /* the index has another identity at its name */
 	bool stale;                 /* its identity was seen elsewhere later */
 
 	enum held_place place;

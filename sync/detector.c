@@ -211,11 +211,14 @@ static enum whereabouts whereabouts(const struct drive *d, const struct held *h,
 		return STILL_THERE;
 	if (identity_is_weak(d, h))
 		return seen_gone && (h->flags & OBSERVED_RENAMED) != 0 ? GONE_FROM_THERE : STILL_THERE;
-	if (seen_gone || detector_exclusive(d, h))
+	if (seen_gone)
 		return GONE_FROM_THERE;
-	if (there != NULL || h->asked || d->silent)
-		return STILL_THERE;
-	return NOT_KNOWN;
+	/* A run that finds two names exchanged has seen one of them only: the other look tells it from a rename. */
+	if (there == NULL && h->walked && h->occupied && !h->asked && !d->silent)
+		return NOT_KNOWN;
+	if (detector_exclusive(d, h))
+		return GONE_FROM_THERE;
+	return there != NULL || h->asked || d->silent ? STILL_THERE : NOT_KNOWN;
 }
 
 /* each_node() visitor: 1 ends it when h has its source. */
@@ -243,13 +246,14 @@ static int ask_about(struct drive *d, struct held *h, const struct index_node *n
 	return drive_ask(d, ASK_SOURCE, &dir, n->name, n->name_len, h, NULL);
 }
 
-static int same_at_own_name(struct drive *d, const struct held *h, bool *same)
+static int same_at_own_name(struct drive *d, struct held *h, bool *same)
 {
 	struct index_node n;
 	uint64_t occupant;
 	int r = occupant_of(d, h, &occupant);
 
 	*same = false;
+	h->occupied = occupant != 0;
 	if (r != 0 || occupant == 0)
 		return r;
 	r = index_get(d->txn, occupant, &n);
@@ -285,7 +289,7 @@ static int find_sources(struct drive *d)
 		mark_stale(d, h);
 	for (h = TAILQ_FIRST(&d->debounce.batched); h != NULL && r == 0; h = next) {
 		next = TAILQ_NEXT(h, queue);
-		if (!h->gone && !h->stale)
+		if (!h->gone && !h->stale && !drive_is_reserved(d, h))
 			r = find_source(d, h);
 	}
 	return r;

@@ -36,6 +36,7 @@ void drive_reset(struct drive *d)
 {
 	clear_asks(d);
 	walk_clear(d);
+	d->lost_count = 0;
 	debounce_clear(&d->debounce);
 	open_files_deinit(&d->open);
 }
@@ -52,6 +53,7 @@ void drive_free(struct drive *d)
 	text_deinit(&d->from);
 	text_deinit(&d->prefix);
 	free(d->swapped);
+	free(d->lost);
 	free(d);
 }
 
@@ -88,6 +90,49 @@ int drive_node_id(struct drive *d, uint64_t node, struct file_id *out)
 	if (r == 0)
 		file_id_of(out, &n.id);
 	return r;
+}
+
+int drive_is_attached(struct drive *d, uint64_t node, const struct identity *id)
+{
+	uint64_t found;
+	int r = index_by_identity(d->txn, d->options.drive, id, node - 1, &found);
+
+	return r == 0 && found != node ? (int)INDEX_NONE : r;
+}
+
+int drive_is_below(struct drive *d, uint64_t node, uint64_t above, bool *yes)
+{
+	struct index_node n;
+	int r = 0;
+
+	*yes = false;
+	while (node != 0 && !*yes) {
+		*yes = node == above;
+		r = index_get(d->txn, node, &n);
+		if (r != 0)
+			return r < 0 ? r : 0;
+		node = n.parent;
+	}
+	return 0;
+}
+
+static bool begins_with(const struct held *h, const char *prefix)
+{
+	size_t len = strlen(prefix);
+
+	return h->name_len >= len && memcmp(h->name, prefix, len) == 0;
+}
+
+bool drive_is_reserved(struct drive *d, const struct held *h)
+{
+	uint64_t parent;
+
+	if (!begins_with(h, ".wakeline"))
+		return false;
+	if (begins_with(h, ".wakeline-stage-") || begins_with(h, ".wakeline-swap-"))
+		return true;
+	return h->name_len == strlen(".wakeline") && drive_dir_node(d, &h->dir, &parent) == 0 &&
+	       parent == d->options.root;
 }
 
 bool drive_same_id(const struct file_id *a, const struct identity *b)
@@ -133,13 +178,15 @@ static void drop_ask(struct drive *d, struct ask *a)
 }
 
 /* One of the answers that an element waits for is in. */
-static void answer_source(struct drive *d, const struct ask *a)
+static void answer_source(struct drive *d, const struct ask *a, const struct observation *looked)
 {
-	struct held *h;
+	struct held *h, *there = debounce_find(&d->debounce, &looked->dir, looked->name, looked->name_len);
 
 	TAILQ_FOREACH(h, &d->debounce.asking, queue) {
 		if (h->first_arrival != a->held || h->arrival != a->arrival)
 			continue;
+		if (there != NULL)
+			there->walked |= h->walked;
 		if (--h->answers == 0) {
 			h->asked = true;
 			debounce_place(&d->debounce, h, HELD_DUE);
@@ -148,17 +195,19 @@ static void answer_source(struct drive *d, const struct ask *a)
 	}
 }
 
-static void force_looked(struct drive *d, const struct observation *o, const struct ask *a)
+/* What the look saw is due at once.  False: it saw nothing that is held. */
+static bool force_looked(struct drive *d, const struct observation *o, const struct ask *a)
 {
 	struct held *h = debounce_find(&d->debounce, &o->dir, o->name, o->name_len);
 
 	if (h == NULL)
-		return;
+		return false;
 	if (a->kind == ASK_UNSEEN)
 		h->walked = true;
 	if (a->retries > h->retries)
 		h->retries = a->retries;
 	debounce_force(&d->debounce, h);
+	return h->place == HELD_DUE;
 }
 
 /* The directory is not there any more, so nothing is in it. */
@@ -181,12 +230,13 @@ static int observe_looked(struct drive *d, const struct observation *o, uint64_t
 		return 0;
 	switch (a->kind) {
 	case ASK_SOURCE:
-		answer_source(d, a);
+		answer_source(d, a, o);
 		break;
 	case ASK_AGAIN:
-		force_looked(d, o, a);
-		a->answered = true;
-		return 0;
+		a->answered = force_looked(d, o, a);
+		if (a->answered)
+			return 0; /* kept until the step that applies it */
+		break;
 	case ASK_UNSEEN:
 		if (o->error == -ESTALE || o->error == -ENOENT || o->error == -ENOTDIR)
 			r = observe_vanished(d, o, now_ms);
@@ -200,30 +250,61 @@ static int observe_looked(struct drive *d, const struct observation *o, uint64_t
 
 /* Observations. */
 
-static bool is_reserved(const struct observation *o)
+/* One inode has one state: what is held for its other names is as old as this look makes it. */
+static void share_state(struct drive *d, const struct held *h)
 {
-	static const char stage[] = ".wakeline-stage-", swap[] = ".wakeline-swap-";
+	struct held *other = NULL;
 
-	return (o->name_len >= sizeof(stage) - 1 && memcmp(o->name, stage, sizeof(stage) - 1) == 0) ||
-	       (o->name_len >= sizeof(swap) - 1 && memcmp(o->name, swap, sizeof(swap) - 1) == 0);
+	if (h->gone || d->options.weak_ids || file_id_is_weak(&h->id))
+		return;
+	while ((other = debounce_next_by_id(&d->debounce, &h->id, other)) != NULL) {
+		if (other->state.kind == h->state.kind)
+			other->state = h->state;
+	}
+}
+
+/* What was seen through this name of an inode holds for its other names, also when the name is something else by now. */
+static int note_lost_link(struct drive *d, const struct observation *o)
+{
+	struct held *h = debounce_find(&d->debounce, &o->dir, o->name, o->name_len);
+	struct file_id *grown;
+
+	if (h == NULL || h->gone || h->state.kind == ENTRY_DIR || h->state.links <= 1 ||
+	    (o->type == OBSERVED_ENTRY && file_id_equal(&h->id, &o->id)))
+		return 0;
+	if (d->lost_count == d->lost_room) {
+		grown = realloc(d->lost, (d->lost_room * 2 + 8) * sizeof(*grown));
+		if (grown == NULL)
+			return -ENOMEM;
+		d->lost = grown;
+		d->lost_room = d->lost_room * 2 + 8;
+	}
+	d->lost[d->lost_count++] = h->id;
+	return 0;
 }
 
 static int observe_name(struct drive *d, const struct observation *o, uint64_t now_ms)
 {
+	struct observation seen = *o;
 	struct held *h;
 	uint32_t scan;
-	int r;
+	int r = note_lost_link(d, o);
 
-	if (is_reserved(o))
-		return 0;
-	r = debounce_put(&d->debounce, o, now_ms, &h);
+	if (d->options.weak_ids && (o->flags & OBSERVED_FRESH) != 0) /* what was in a namesake may still be held */
+		seen.flags = (uint16_t)((o->flags & ~OBSERVED_FRESH) | OBSERVED_CREATED);
+	if (r == 0)
+		r = debounce_put(&d->debounce, &seen, now_ms, &h);
+	if (r == 0)
+		share_state(d, h);
 	if (r != 0 || (o->flags & OBSERVED_LISTED) == 0 || d->listing == 0)
 		return r;
 	scan = h->scan;
-	h->scan = d->listing;
 	h->walked = true;
-	walk_listed(d, h->scan);
-	walk_unlisted(d, scan);
+	if (!walk_is_arrival(d, scan)) {
+		h->scan = d->listing;
+		walk_listed(d, h->scan);
+		walk_unlisted(d, scan);
+	}
 	debounce_force(&d->debounce, h);
 	return 0;
 }
@@ -236,6 +317,7 @@ int drive_observe(struct drive *d, const struct observation *o, uint64_t now_ms)
 		return observe_name(d, o, now_ms);
 	case OBSERVED_SCAN_BEGIN:
 		d->listing = o->request;
+		walk_scan_began(d, o->request);
 		return 0;
 	case OBSERVED_SCAN_END:
 		d->listing = 0;
@@ -269,9 +351,23 @@ static int pay_open_files(struct drive *d)
 		open_files_forget(&d->open, node);
 		r = index_get(d->txn, node, &n);
 		if (r == 0)
-			r = emit_updated(d, &n, ITEM_CONTENT, false);
+			r = drive_is_attached(d, node, &n.id);
+		if (r == 0)
+			r = emit_updated(d, &n, ITEM_MAYBE, false);
 		else if (r == INDEX_NONE)
 			r = 0;
+	}
+	return r;
+}
+
+static int look_at_lost_links(struct drive *d)
+{
+	struct identity id;
+	int r = 0;
+
+	while (r == 0 && d->lost_count > 0) {
+		identity_of(&id, &d->lost[--d->lost_count]);
+		r = order_look_at_links(d, &id);
 	}
 	return r;
 }
@@ -300,7 +396,9 @@ int drive_step(struct drive *d, struct store_txn *txn, uint64_t now_ms, bool *mo
 	d->now_ms = now_ms;
 	drive_forget_dir(d);
 	debounce_release(&d->debounce, now_ms);
-	r = detector_gather(d);
+	r = look_at_lost_links(d);
+	if (r == 0)
+		r = detector_gather(d);
 	if (r == 0)
 		r = order_apply(d);
 	if (r == 0)
@@ -330,10 +428,8 @@ int drive_reconcile(struct drive *d, struct store_txn *txn, uint64_t node)
 	struct file_id dir;
 	int r;
 
-	for (struct walk *w = d->walks; w != NULL; w = w->next) {
-		if (w->reconcile)
-			return -EBUSY;
-	}
+	if (walk_reconciling(d))
+		return -EBUSY;
 	d->txn = txn;
 	r = drive_node_id(d, node == 0 ? d->options.root : node, &dir);
 	d->txn = NULL;

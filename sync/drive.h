@@ -4,7 +4,7 @@
  * longer holds, decides what it means (detector), applies it to the index in an order in which every prefix is a valid
  * tree (order), and hands each change out.  Time is the caller's, in milliseconds of any monotonic clock.
  * What the machine wants to know it asks through the callbacks: a look, a scan, a barrier; the answers come back as
- * observations.  Names of ours (.wakeline in the root, .wakeline-stage-*, .wakeline-swap-*) are ignored here.
+ * observations.  Names of ours (.wakeline in the root, .wakeline-stage-*, .wakeline-swap-*) never get into the index.
  *
  * While it is silent (first index) differences go into the index with revision <epoch>-0 and no change is handed out. */
 #pragma once

@@ -37,9 +37,10 @@ struct scan {
 	struct walk *walk;
 	uint32_t request;
 	struct file_id dir;
-	bool compare;  /* the index may hold children of it that are not there any more */
+	bool compare;  /* the index may hold children that are not there any more; a first index spares itself the look */
 	bool ended;
 	int error;
+	uint64_t began;     /* arrivals when it began */
 	size_t outstanding; /* entries that are still held */
 	uint64_t *seen; /* nodes that stand at listed names */
 	size_t seen_count, seen_room;
@@ -77,6 +78,8 @@ struct drive {
 	struct walk *walks;
 	struct walk *arrivals; /* takes what arrives in the step that runs */
 	bool walk_ready;       /* an answer came in: walk_step() has something to do */
+	struct file_id *lost;  /* inodes with several names, last seen through one that is something else by now */
+	size_t lost_count, lost_room;
 	uint32_t listing;      /* the scan whose entries are coming in */
 	uint32_t requests; /* last number given */
 	bool silent;
@@ -113,6 +116,12 @@ int drive_dir_node(struct drive *d, const struct file_id *dir, uint64_t *node);
 void drive_forget_dir(struct drive *d);
 /* Identity of a node; INDEX_NONE when there is no such node. */
 int drive_node_id(struct drive *d, uint64_t node, struct file_id *out);
+/* 0 when the node is in the tree with this identity, INDEX_NONE when it (or a directory above it) was cut off. */
+int drive_is_attached(struct drive *d, uint64_t node, const struct identity *id);
+/* Is `node` equal to or below `above`? */
+int drive_is_below(struct drive *d, uint64_t node, uint64_t above, bool *yes);
+/* A name of ours: never in the index. */
+bool drive_is_reserved(struct drive *d, const struct held *h);
 bool drive_same_id(const struct file_id *a, const struct identity *b);
 
 /* detector.c: from `due` and what belongs to it to `batched`, with sources set; what must ask first goes to `asking`. */
@@ -125,24 +134,34 @@ bool detector_exclusive(const struct drive *d, const struct held *h);
 
 /* order.c: apply all of `batched` and drop it. */
 int order_apply(struct drive *d);
+/* Look at one name of this inode: what is new of it is told for all. */
+int order_look_at_links(struct drive *d, const struct identity *id);
 
 /* emit.c: each makes the change in the index, with its revision, and hands it out. */
 int emit_swapped_aside(struct drive *d, uint64_t node);
+void emit_leave_swap(struct drive *d, uint64_t node);
+bool emit_is_swapped(const struct drive *d, uint64_t node); /* it stands at its swap name */
 int emit_created(struct drive *d, struct index_node *n, bool open);
 int emit_updated(struct drive *d, struct index_node *n, unsigned changed, bool open);
 int emit_moved(struct drive *d, uint64_t node, uint64_t parent, const char *name, size_t name_len,
-               const struct index_node *state);
+               const struct index_node *state, bool open);
 int emit_deleted(struct drive *d, uint64_t node);
 
 /* walk.c */
-/* The directory at h came with what is in it.  `compare`: its node had children before. */
-int walk_arrived(struct drive *d, const struct held *h, bool compare);
+/* The directory at h came with what is in it. */
+int walk_arrived(struct drive *d, const struct held *h);
 int walk_begin(struct drive *d, const struct file_id *dir);
-/* A name that a scan listed stands for this node now; a dir among them is walked too. */
-int walk_applied(struct drive *d, const struct held *h, uint64_t node, bool compare);
+bool walk_reconciling(const struct drive *d);
+/* A name that a scan listed stands for this node now; a dir among them is walked too.  ARRIVED (another identity) and NEW:
+ * it may be newer than the run, so that a barrier which is asked for now has to wait for its content. */
+enum walk_how { WALK_KNOWN, WALK_ARRIVED, WALK_NEW };
+int walk_applied(struct drive *d, const struct held *h, uint64_t node, enum walk_how how);
+/* Does the scan belong to a subtree that arrived?  Then its claim on a name counts more than a run's. */
+bool walk_is_arrival(struct drive *d, uint32_t request);
 /* An element is held for an entry of this scan; it is held no more (0: of none). */
 void walk_listed(struct drive *d, uint32_t request);
 void walk_unlisted(struct drive *d, uint32_t request);
+void walk_scan_began(struct drive *d, uint32_t request);
 void walk_scan_ended(struct drive *d, uint32_t request, int error);
 void walk_barrier(struct drive *d, uint32_t request);
 void walk_looked(struct drive *d, struct walk *w, int error);

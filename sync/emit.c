@@ -105,8 +105,17 @@ int emit_updated(struct drive *d, struct index_node *n, unsigned changed, bool o
 	return r == 0 ? hand_out(d, &change) : r;
 }
 
+bool emit_is_swapped(const struct drive *d, uint64_t node)
+{
+	for (size_t i = 0; i < d->swapped_count; i++) {
+		if (d->swapped[i] == node)
+			return true;
+	}
+	return false;
+}
+
 /* It leaves its swap name: when it was the last, the frame ends with this change. */
-static void leave_swap(struct drive *d, uint64_t node)
+void emit_leave_swap(struct drive *d, uint64_t node)
 {
 	for (size_t i = 0; i < d->swapped_count; i++) {
 		if (d->swapped[i] == node) {
@@ -119,10 +128,10 @@ static void leave_swap(struct drive *d, uint64_t node)
 
 /* `state` (may be NULL): the row as it is after the move, so that one change tells it all. */
 int emit_moved(struct drive *d, uint64_t node, uint64_t parent, const char *name, size_t name_len,
-               const struct index_node *state)
+               const struct index_node *state, bool open)
 {
 	struct index_node now;
-	struct change change = {.event = EVENT_FILE_MOVED, .node = &now};
+	struct change change = {.event = EVENT_FILE_MOVED, .node = &now, .open = open};
 	uint64_t epoch, seq;
 	int r = index_get(d->txn, node, &now);
 
@@ -146,7 +155,7 @@ int emit_moved(struct drive *d, uint64_t node, uint64_t parent, const char *name
 		r = index_get(d->txn, node, &now);
 	if (r != 0)
 		return r;
-	leave_swap(d, node);
+	emit_leave_swap(d, node);
 	change.from = d->from.data;
 	change.from_len = d->from.len;
 	return hand_out(d, &change);
@@ -171,9 +180,26 @@ int emit_swapped_aside(struct drive *d, uint64_t node)
 		d->swapped_room = room;
 	}
 	d->swaps++;
-	r = emit_moved(d, node, n.parent, name, (size_t)len, NULL);
+	r = emit_moved(d, node, n.parent, name, (size_t)len, NULL, false);
 	d->swapped[d->swapped_count++] = node;
 	return r;
+}
+
+/* What stepped aside below a directory that goes, goes with it, and its frame ends. */
+static int leave_swaps_below(struct drive *d, uint64_t above)
+{
+	bool below;
+
+	for (size_t i = d->swapped_count; i-- > 0;) {
+		uint64_t node = d->swapped[i];
+		int r = drive_is_below(d, node, above, &below);
+
+		if (r != 0)
+			return r;
+		if (below)
+			emit_leave_swap(d, node);
+	}
+	return 0;
 }
 
 int emit_deleted(struct drive *d, uint64_t node)
@@ -190,6 +216,9 @@ int emit_deleted(struct drive *d, uint64_t node)
 	if (r < 0)
 		return r;
 	change.recursive = r == 0;
+	r = leave_swaps_below(d, node);
+	if (r != 0)
+		return r;
 	r = change.recursive ? index_detach(d->txn, node) : index_remove(d->txn, node);
 	if (r != 0)
 		return r;
@@ -200,7 +229,6 @@ int emit_deleted(struct drive *d, uint64_t node)
 	if (n.state.kind == NODE_DIR)
 		drive_forget_dir(d);
 	open_files_forget(&d->open, node);
-	leave_swap(d, node);
 	next_rev(d, &n.rev_epoch, &n.rev_seq);
 	return hand_out(d, &change);
 }

@@ -12,27 +12,14 @@
 #include <errno.h>
 #include <string.h>
 
-enum { ORDER_BLOCKED = 100, DEPTH_MAX = 500 }; /* apart from the positive answers of the index */
+/* BLOCKED: something that is being placed already stands in the way.  IMPOSSIBLE: what was seen cannot be true as a whole
+ * any more (a directory below itself); a later look is under way, and one more is asked for.  Both apart from the positive
+ * answers of the index. */
+enum { ORDER_BLOCKED = 100, ORDER_IMPOSSIBLE = 101 };
+enum { DEPTH_MAX = 500, LINKS_LOOKED_AT = 4 };
 
 static int place(struct drive *d, struct held *h, unsigned depth);
 static int delete_node(struct drive *d, uint64_t node, unsigned depth);
-
-/* Is `node` equal to or below `above`? */
-static int is_below(struct drive *d, uint64_t node, uint64_t above, bool *yes)
-{
-	struct index_node n;
-	int r = 0;
-
-	*yes = false;
-	while (node != 0 && !*yes) {
-		*yes = node == above;
-		r = index_get(d->txn, node, &n);
-		if (r != 0)
-			return r < 0 ? r : 0;
-		node = n.parent;
-	}
-	return 0;
-}
 
 static struct node_time time_of(const struct entry_time *t)
 {
@@ -79,6 +66,11 @@ static unsigned difference(const struct index_node *was, const struct index_node
 	return changed;
 }
 
+static bool is_dir(const struct held *h)
+{
+	return h->state.kind == ENTRY_DIR;
+}
+
 static bool is_weak(const struct drive *d, const struct held *h)
 {
 	return d->options.weak_ids || file_id_is_weak(&h->id);
@@ -97,7 +89,7 @@ static bool open_state(struct drive *d, const struct held *h, uint64_t node, boo
 
 static int note_open(struct drive *d, uint64_t node, bool open)
 {
-	return open ? open_files_note(&d->open, node, d->now_ms) : 0;
+	return open && !d->silent ? open_files_note(&d->open, node, d->now_ms) : 0;
 }
 
 /* Other names of the same inode have the same state. */
@@ -113,7 +105,7 @@ static int update_links(struct drive *d, const struct index_node *is, bool weak)
 	if (is->state.kind == NODE_DIR || is->state.links <= 1 || weak)
 		return 0;
 	while ((r = index_by_identity(d->txn, d->options.drive, &is->id, node, &node)) == 0) {
-		if (node == is->node)
+		if (node == is->node || emit_is_swapped(d, node))
 			continue;
 		r = index_get(d->txn, node, &n);
 		if (r == 0)
@@ -125,11 +117,20 @@ static int update_links(struct drive *d, const struct index_node *is, bool weak)
 		if (changed == 0 || (there != NULL && there->place == HELD_BATCHED && there->progress != HELD_DONE))
 			continue;
 		other.node = node;
-		r = emit_updated(d, &other, changed, false);
+		r = emit_updated(d, &other, changed, open_files_has(&d->open, node));
 		if (r != 0)
 			return r;
 	}
 	return r < 0 ? r : 0;
+}
+
+/* A directory that is known, and of which something may have been missed: it was away for a moment, or a run did not
+ * list it and found it there afterwards, or its weak id may have been given to another one. */
+static bool may_be_another(const struct drive *d, const struct held *h)
+{
+	if (!is_dir(h) || h->state.mount)
+		return false;
+	return h->walked || (h->flags & OBSERVED_RENAMED) != 0 || (is_weak(d, h) && (h->flags & OBSERVED_CREATED) != 0);
 }
 
 /* The name stands for the node that the index has there; n is its row. */
@@ -144,7 +145,7 @@ static int place_same(struct drive *d, struct held *h, const struct index_node *
 	changed = difference(n, &is);
 	open = open_state(d, h, n->node, &owed);
 	if (owed && changed == 0)
-		changed = ITEM_CONTENT;
+		changed = ITEM_MAYBE; /* nothing to be seen since the last announcement */
 	if (changed != 0) {
 		r = emit_updated(d, &is, changed, open);
 		if (r == 0)
@@ -152,7 +153,29 @@ static int place_same(struct drive *d, struct held *h, const struct index_node *
 		if (r == 0)
 			r = update_links(d, &is, is_weak(d, h));
 	}
-	return r == 0 ? walk_applied(d, h, is.node, true) : r;
+	if (r == 0 && h->scan == 0 && may_be_another(d, h))
+		return walk_arrived(d, h);
+	return r == 0 ? walk_applied(d, h, is.node, WALK_KNOWN) : r;
+}
+
+int order_look_at_links(struct drive *d, const struct identity *id)
+{
+	struct index_node n;
+	struct file_id dir;
+	uint64_t node = 0;
+	int r = 0;
+
+	/* One answer is enough, but the first names may be about to go. */
+	for (int i = 0; i < LINKS_LOOKED_AT && r == 0; i++) {
+		r = index_by_identity(d->txn, d->options.drive, id, node, &node);
+		if (r == 0)
+			r = index_get(d->txn, node, &n);
+		if (r == 0)
+			r = drive_node_id(d, n.parent, &dir);
+		if (r == 0 && !emit_is_swapped(d, node))
+			r = drive_ask(d, ASK_AGAIN, &dir, n.name, n.name_len, NULL, NULL);
+	}
+	return r < 0 ? r : 0;
 }
 
 /* Look at it again later: what was seen cannot be true as a whole any more. */
@@ -166,15 +189,11 @@ static int look_again(struct drive *d, struct held *h)
 /* What was seen to be gone from a directory goes before the directory does. */
 static int delete_gone_children(struct drive *d, const struct identity *dir, unsigned depth);
 
-static bool is_dir(const struct held *h)
-{
-	return h->state.kind == ENTRY_DIR;
-}
-
 /* A directory's identity stands at one name: another node that the index has for it is not there any more. */
 static int delete_namesakes(struct drive *d, const struct held *h, uint64_t keep, uint64_t parent, unsigned depth)
 {
 	struct identity id;
+	struct index_node n;
 	uint64_t node = 0;
 	bool above;
 	int r;
@@ -183,11 +202,15 @@ static int delete_namesakes(struct drive *d, const struct held *h, uint64_t keep
 		return 0;
 	identity_of(&id, &h->id);
 	while ((r = index_by_identity(d->txn, d->options.drive, &id, node, &node)) == 0) {
-		if (node == keep)
+		r = index_get(d->txn, node, &n);
+		if (r == 0)
+			r = drive_is_below(d, parent, node, &above);
+		if (r != 0)
+			return r;
+		if (node == keep || n.state.kind != NODE_DIR) /* a file may have had the same weak id */
 			continue;
-		r = is_below(d, parent, node, &above);
-		if (r != 0 || above || node == d->options.root)
-			return r != 0 ? r : ORDER_BLOCKED;
+		if (above || node == d->options.root)
+			return ORDER_IMPOSSIBLE;
 		r = delete_node(d, node, depth);
 		if (r != 0)
 			return r;
@@ -200,7 +223,8 @@ static int replace(struct drive *d, struct held *h, uint64_t occupant, unsigned 
 {
 	struct index_node was, is = {.node = occupant}, child;
 	unsigned changed;
-	bool owed, open, children, weak = is_weak(d, h);
+	bool owed, open, children, linked, weak = is_weak(d, h);
+	struct identity before;
 	int r = index_get(d->txn, occupant, &was);
 
 	if (r == 0 && is_dir(h))
@@ -210,6 +234,8 @@ static int replace(struct drive *d, struct held *h, uint64_t occupant, unsigned 
 	if (r != 0)
 		return r;
 	row_of(d, h, &is);
+	before = was.id;
+	linked = was.state.links > 1;
 	changed = difference(&was, &is);
 	if (!weak)
 		changed = (changed & ~(unsigned)ITEM_MAYBE) | ITEM_CONTENT;
@@ -226,15 +252,17 @@ static int replace(struct drive *d, struct held *h, uint64_t occupant, unsigned 
 		r = note_open(d, occupant, open);
 	if (r == 0)
 		r = update_links(d, &is, weak);
+	if (r == 0 && linked)
+		r = order_look_at_links(d, &before);
 	if (r != 0 || !is_dir(h))
-		return r != 0 ? r : walk_applied(d, h, occupant, true);
+		return r != 0 ? r : walk_applied(d, h, occupant, WALK_ARRIVED);
 	r = index_next_child(d->txn, occupant, NULL, 0, &child);
 	if (r < 0)
 		return r;
 	children = r == 0;
 	if (h->scan == 0 && (children || (h->flags & OBSERVED_FRESH) == 0) && !h->state.mount)
-		return walk_arrived(d, h, true);
-	return walk_applied(d, h, occupant, true);
+		return walk_arrived(d, h);
+	return walk_applied(d, h, occupant, WALK_ARRIVED);
 }
 
 static int create(struct drive *d, struct held *h, uint64_t parent)
@@ -252,31 +280,43 @@ static int create(struct drive *d, struct held *h, uint64_t parent)
 	if (r != 0)
 		return r;
 	if (is_dir(h) && h->scan == 0 && (h->flags & OBSERVED_FRESH) == 0 && !h->state.mount)
-		return walk_arrived(d, h, false);
-	return walk_applied(d, h, n.node, false);
+		return walk_arrived(d, h);
+	return walk_applied(d, h, n.node, WALK_NEW);
 }
 
-/* On the way from `parent` up to the node that is to move below it, let those leave that are about to. */
-static int clear_way_out(struct drive *d, uint64_t parent, uint64_t node, unsigned depth)
+/* Who among the directories from `parent` up to (not including) `node` is about to leave; NULL: nobody. */
+static int find_leaver(struct drive *d, uint64_t parent, uint64_t node, struct held **out)
 {
 	struct index_node n;
 	struct held *taker;
+	int r = 0;
+
+	*out = NULL;
+	for (uint64_t at = parent; at != node && r == 0; at = n.parent) {
+		taker = detector_taker(d, at);
+		if (taker != NULL && taker->progress != HELD_DONE && (*out == NULL || taker->progress == HELD_WAITING))
+			*out = taker;
+		r = index_get(d->txn, at, &n);
+	}
+	return r;
+}
+
+/* A node is to move below one of its own: those that are about to leave it go first. */
+static int clear_way_out(struct drive *d, uint64_t parent, uint64_t node, unsigned depth)
+{
+	struct held *leaver;
 	bool below;
 	int r;
 
 	for (;;) {
-		r = is_below(d, parent, node, &below);
+		r = drive_is_below(d, parent, node, &below);
 		if (r != 0 || !below)
 			return r;
-		for (uint64_t at = parent; at != node; at = n.parent) {
-			r = index_get(d->txn, at, &n);
-			taker = r == 0 ? detector_taker(d, at) : NULL;
-			if (r != 0 || (taker != NULL && taker->progress == HELD_WAITING))
-				break;
-		}
-		if (r != 0 || taker == NULL || taker->progress != HELD_WAITING)
-			return r != 0 ? r : ORDER_BLOCKED;
-		r = place(d, taker, depth + 1);
+		r = find_leaver(d, parent, node, &leaver);
+		if (r == 0 && leaver == NULL)
+			return ORDER_IMPOSSIBLE;
+		if (r == 0)
+			r = place(d, leaver, depth + 1);
 		if (r != 0)
 			return r;
 	}
@@ -303,33 +343,32 @@ static int move(struct drive *d, struct held *h, uint64_t parent, unsigned depth
 	    was.state.gid == is.state.gid)
 		changed &= ~(unsigned)ITEM_META; /* told by the whole state that a move carries */
 	open = open_state(d, h, is.node, &owed);
-	r = emit_moved(d, is.node, parent, h->name, h->name_len, &is);
+	r = emit_moved(d, is.node, parent, h->name, h->name_len, &is, open);
 	if (r == 0 && (changed != 0 || owed))
-		r = emit_updated(d, &is, changed != 0 ? changed : ITEM_CONTENT, open);
+		r = emit_updated(d, &is, changed != 0 ? changed : ITEM_MAYBE, open);
 	if (r == 0)
 		r = note_open(d, is.node, open);
 	if (r == 0)
 		r = update_links(d, &is, is_weak(d, h));
 	detector_release(d, h);
-	return r == 0 ? walk_applied(d, h, is.node, true) : r;
+	if (r == 0 && is_dir(h) && h->scan == 0 && (walk_reconciling(d) || is_weak(d, h)))
+		return walk_arrived(d, h); /* perhaps out of a part that the run has not reached into one that it has left */
+	return r == 0 ? walk_applied(d, h, is.node, WALK_KNOWN) : r;
 }
 
 /* The source can have gone with something that was deleted meanwhile: then the name is simply new. */
 static int check_source(struct drive *d, struct held *h)
 {
 	struct identity id;
-	uint64_t node;
 	int r;
 
 	if (h->source == 0)
 		return 0;
 	identity_of(&id, &h->id);
-	r = index_by_identity(d->txn, d->options.drive, &id, h->source - 1, &node);
-	if (r < 0)
-		return r;
-	if (r == INDEX_NONE || node != h->source)
+	r = drive_is_attached(d, h->source, &id);
+	if (r == INDEX_NONE)
 		detector_release(d, h);
-	return 0;
+	return r < 0 ? r : 0;
 }
 
 /* What stands at the name and goes elsewhere goes now, or steps aside. */
@@ -341,7 +380,11 @@ static int vacate(struct drive *d, uint64_t occupant, unsigned depth)
 	if (taker == NULL || taker->progress == HELD_DONE)
 		return 0;
 	r = place(d, taker, depth + 1);
-	return r == ORDER_BLOCKED ? emit_swapped_aside(d, occupant) : r;
+	if (r == ORDER_BLOCKED)
+		return emit_swapped_aside(d, occupant);
+	if (r == ORDER_IMPOSSIBLE)
+		detector_release(d, taker); /* it is not here any more, wherever it is */
+	return r == ORDER_IMPOSSIBLE ? 0 : r;
 }
 
 /* Make the name free, or keep what is there: *occupant is then the node to keep, else 0. */
@@ -373,7 +416,7 @@ static int place_parent(struct drive *d, const struct held *h, uint64_t *parent,
 		if (p->place != HELD_BATCHED || p->stale || p->progress == HELD_DONE || !is_dir(p))
 			continue;
 		r = place(d, p, depth + 1);
-		if (r != 0)
+		if (r != 0 && r != ORDER_IMPOSSIBLE)
 			return r;
 		break;
 	}
@@ -381,7 +424,31 @@ static int place_parent(struct drive *d, const struct held *h, uint64_t *parent,
 	return r == INDEX_NONE ? -ENODATA : r;
 }
 
-/* 0, ORDER_BLOCKED, -ENODATA: its directory is not in the drive (or it is ours), or -errno. */
+/* What was deleted on the way may have taken the directory, or what stood at the name, with it. */
+static int check_place(struct drive *d, const struct held *h, uint64_t *parent, uint64_t occupant)
+{
+	uint64_t found = 0;
+	int r = drive_dir_node(d, &h->dir, parent);
+
+	if (r == INDEX_NONE)
+		return -ENODATA;
+	if (r == 0)
+		r = index_lookup(d->txn, *parent, h->name, h->name_len, &found);
+	if (r < 0)
+		return r;
+	return found == occupant ? 0 : ORDER_IMPOSSIBLE;
+}
+
+/* The name is not in the tree (it is ours, or its directory left), but the file may have other names that are. */
+static int tell_other_names(struct drive *d, const struct held *h)
+{
+	struct index_node is = {.node = 0};
+
+	row_of(d, h, &is);
+	return update_links(d, &is, is_weak(d, h));
+}
+
+/* 0, ORDER_BLOCKED, -ENODATA: it is ours or its directory is not in the drive, or -errno. */
 static int place_entry(struct drive *d, struct held *h, unsigned depth)
 {
 	struct index_node n;
@@ -390,7 +457,7 @@ static int place_entry(struct drive *d, struct held *h, unsigned depth)
 
 	if (r != 0)
 		return r;
-	if (parent == d->options.root && h->name_len == 9 && memcmp(h->name, ".wakeline", 9) == 0)
+	if (drive_is_reserved(d, h))
 		return -ENODATA;
 	r = index_lookup(d->txn, parent, h->name, h->name_len, &occupant);
 	if (r < 0)
@@ -419,6 +486,8 @@ static int place_entry(struct drive *d, struct held *h, unsigned depth)
 		r = check_source(d, h);
 	if (r == 0)
 		r = delete_namesakes(d, h, occupant != 0 ? occupant : h->source, parent, depth + 1);
+	if (r == 0)
+		r = check_place(d, h, &parent, occupant);
 	if (r != 0)
 		return r;
 	if (occupant != 0)
@@ -439,8 +508,13 @@ static int place(struct drive *d, struct held *h, unsigned depth)
 	d->walked = h->walked;
 	r = place_entry(d, h, depth);
 	d->walked = walked;
+	if (r == -ENODATA)
+		r = tell_other_names(d, h);
 	h->progress = r == ORDER_BLOCKED ? HELD_WAITING : HELD_DONE;
-	return r == -ENODATA ? 0 : r;
+	if (r != ORDER_IMPOSSIBLE)
+		return r;
+	r = look_again(d, h);
+	return r != 0 ? r : ORDER_IMPOSSIBLE;
 }
 
 static int delete_gone(struct drive *d, struct held *h, unsigned depth)
@@ -489,36 +563,19 @@ static int evacuate(struct drive *d, uint64_t node, unsigned depth)
 	TAILQ_FOREACH(h, &d->debounce.batched, queue) {
 		if (h->source == 0)
 			continue;
-		r = is_below(d, h->source, node, &below);
+		r = drive_is_below(d, h->source, node, &below);
 		if (r == 0 && below && h->source != node)
 			r = place(d, h, depth + 1);
 		if (r < 0)
 			return r;
 		if (r == 0 && below && h->source != 0)
-			r = is_below(d, h->source, node, &below);
+			r = drive_is_below(d, h->source, node, &below);
 		if (r < 0)
 			return r;
 		if (below && h->source != 0)
 			detector_release(d, h);
 	}
 	return 0;
-}
-
-/* The other names of a file that lost one have a new link count. */
-static int look_at_links(struct drive *d, const struct identity *id)
-{
-	struct index_node n;
-	struct file_id dir;
-	uint64_t node;
-	int r = index_by_identity(d->txn, d->options.drive, id, 0, &node);
-
-	if (r == 0)
-		r = index_get(d->txn, node, &n);
-	if (r == 0)
-		r = drive_node_id(d, n.parent, &dir);
-	if (r != 0)
-		return r < 0 ? r : 0;
-	return drive_ask(d, ASK_AGAIN, &dir, n.name, n.name_len, NULL, NULL);
 }
 
 static int delete_node(struct drive *d, uint64_t node, unsigned depth)
@@ -538,12 +595,16 @@ static int delete_node(struct drive *d, uint64_t node, unsigned depth)
 		if (r == 0)
 			r = evacuate(d, node, depth);
 	}
+	if (r == 0)
+		r = drive_is_attached(d, node, &id);
+	if (r != 0)
+		return r == INDEX_NONE ? 0 : r; /* what left it needed its name */
 	taker = detector_taker(d, node);
 	if (taker != NULL)
 		detector_release(d, taker);
 	if (r == 0)
 		r = emit_deleted(d, node);
-	return r == 0 && linked && !d->silent ? look_at_links(d, &id) : r;
+	return r == 0 && linked ? order_look_at_links(d, &id) : r; /* their link count is another */
 }
 
 /* Whoever stepped aside and could not go on is looked for afresh. */
@@ -552,9 +613,11 @@ static int resolve_swapped(struct drive *d)
 	int r = 0;
 
 	while (r == 0 && d->swapped_count > 0) {
-		struct held *taker = detector_taker(d, d->swapped[0]);
+		uint64_t node = d->swapped[0];
+		struct held *taker = detector_taker(d, node);
 
-		r = delete_node(d, d->swapped[0], 0);
+		r = delete_node(d, node, 0);
+		emit_leave_swap(d, node); /* also when a directory above it went before */
 		if (r == 0 && taker != NULL)
 			r = look_again(d, taker);
 	}
@@ -573,7 +636,7 @@ int order_apply(struct drive *d)
 			r = place(d, h, 0);
 		if (r == ORDER_BLOCKED)
 			r = look_again(d, h);
-		if (r != 0)
+		if (r != 0 && r != ORDER_IMPOSSIBLE)
 			return r;
 	}
 	TAILQ_FOREACH(h, &d->debounce.batched, queue) {

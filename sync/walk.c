@@ -103,7 +103,7 @@ void walk_clear(struct drive *d)
 	d->walk_ready = false;
 }
 
-int walk_arrived(struct drive *d, const struct held *h, bool compare)
+int walk_arrived(struct drive *d, const struct held *h)
 {
 	if (d->arrivals == NULL) {
 		d->arrivals = walk_new(d, false);
@@ -113,7 +113,7 @@ int walk_arrived(struct drive *d, const struct held *h, bool compare)
 	}
 	if (h->first_arrival < d->arrivals->began)
 		d->arrivals->began = h->first_arrival;
-	return push_dir(d->arrivals, &h->id, compare);
+	return push_dir(d->arrivals, &h->id, true);
 }
 
 int walk_begin(struct drive *d, const struct file_id *dir)
@@ -123,28 +123,45 @@ int walk_begin(struct drive *d, const struct file_id *dir)
 	return w == NULL ? -ENOMEM : push_dir(w, dir, true);
 }
 
-int walk_applied(struct drive *d, const struct held *h, uint64_t node, bool compare)
+bool walk_reconciling(const struct drive *d)
+{
+	const struct walk *w = d->walks;
+
+	while (w != NULL && !w->reconcile)
+		w = w->next;
+	return w != NULL;
+}
+
+bool walk_is_arrival(struct drive *d, uint32_t request)
+{
+	struct scan *s = request == 0 ? NULL : scan_find(d, request);
+
+	return s != NULL && !s->walk->reconcile;
+}
+
+int walk_applied(struct drive *d, const struct held *h, uint64_t node, enum walk_how how)
 {
 	struct scan *s = h->scan == 0 ? NULL : scan_find(d, h->scan);
 	int r = 0;
 
 	if (s == NULL)
 		return 0;
+	s->walk->entries++;
 	if (s->compare)
 		r = push_node(&s->seen, &s->seen_count, &s->seen_room, node);
-	if (r == 0 && h->state.kind == ENTRY_DIR && !h->state.mount)
-		r = push_dir(s->walk, &h->id, compare);
-	return r;
+	if (r != 0 || h->state.kind != ENTRY_DIR || h->state.mount)
+		return r;
+	if (how == WALK_KNOWN || d->silent || !s->walk->reconcile)
+		return push_dir(s->walk, &h->id, how != WALK_NEW || !d->silent || d->options.weak_ids);
+	return walk_arrived(d, h);
 }
 
 void walk_listed(struct drive *d, uint32_t request)
 {
 	struct scan *s = scan_find(d, request);
 
-	if (s == NULL)
-		return;
-	s->outstanding++;
-	s->walk->entries++;
+	if (s != NULL)
+		s->outstanding++;
 }
 
 void walk_unlisted(struct drive *d, uint32_t request)
@@ -153,6 +170,14 @@ void walk_unlisted(struct drive *d, uint32_t request)
 
 	if (s != NULL)
 		s->outstanding--;
+}
+
+void walk_scan_began(struct drive *d, uint32_t request)
+{
+	struct scan *s = scan_find(d, request);
+
+	if (s != NULL)
+		s->began = d->debounce.arrivals;
 }
 
 void walk_scan_ended(struct drive *d, uint32_t request, int error)
@@ -222,6 +247,21 @@ static int collect_unseen(struct drive *d, struct scan *s)
 	return r < 0 ? r : 0;
 }
 
+/* The same for names that are only held: seen before the scan and not by it. */
+static int look_at_held(struct drive *d, struct scan *s)
+{
+	struct held *h = NULL;
+	int r = 0;
+
+	while (r == 0 && (h = debounce_next_by_dir(&d->debounce, &s->dir, h)) != NULL) {
+		if (h->gone || h->arrival > s->began)
+			continue;
+		s->walk->looks++;
+		r = drive_ask(d, ASK_UNSEEN, &h->dir, h->name, h->name_len, NULL, s->walk);
+	}
+	return r;
+}
+
 static int finish_scans(struct drive *d)
 {
 	struct scan *s, *next;
@@ -234,6 +274,8 @@ static int finish_scans(struct drive *d)
 		if (s->error != 0 && !means_gone(s->error) && s->walk->error == 0)
 			s->walk->error = s->error;
 		r = s->error == 0 && s->compare ? collect_unseen(d, s) : 0;
+		if (r == 0 && s->error == 0)
+			r = look_at_held(d, s);
 		if (r != 0)
 			return r;
 		s->walk->scans--;
@@ -268,6 +310,8 @@ static int look_at_unseen(struct drive *d, struct walk *w)
 	int r = index_get(d->txn, w->unseen[w->unseen_done++], &n);
 
 	if (r == 0)
+		r = drive_is_attached(d, n.node, &n.id);
+	if (r == 0)
 		r = n.parent == 0 ? INDEX_NONE : drive_node_id(d, n.parent, &dir);
 	if (r != 0)
 		return r < 0 ? r : 0;
@@ -300,7 +344,7 @@ static int scan_more(struct drive *d, struct walk *w)
 		r = start_scan(d, w);
 	if (r != 0 || w->scans > 0)
 		return r;
-	if (w->unseen_count == 0) {
+	if (w->unseen_count == 0 && w->looks == 0) {
 		enter_settling(d, w);
 		return 0;
 	}
@@ -326,6 +370,13 @@ static void finish(struct drive *d, struct walk *w)
 	bool reconcile = w->reconcile;
 	uint64_t entries = w->entries, changes = w->changes;
 	int error = w->error;
+
+	for (struct walk *run = d->walks; !reconcile && run != NULL; run = run->next) {
+		if (run->reconcile) { /* what it found to be new belongs to it */
+			run->entries += entries;
+			run->error = run->error == 0 ? error : run->error;
+		}
+	}
 
 	walk_free(d, w);
 	if (reconcile)

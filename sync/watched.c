@@ -199,9 +199,11 @@ static void on_ready(struct watched *w, const struct observation *o)
 		return;
 	}
 	w->had_ready = true;
-	snprintf(w->why, sizeof(w->why), "%.*s", (int)o->text_len, o->text == NULL ? "" : o->text);
-	engine_log("drive %s: watching %s with %s%s%s", w->row.name, w->config->path,
-	           o->backend == WATCH_FANOTIFY ? "fanotify" : "inotify", w->why[0] ? ": " : "", w->why);
+	engine_log("drive %s: watching %s with %s (%.*s)", w->row.name, w->config->path,
+	           o->backend == WATCH_FANOTIFY ? "fanotify" : "inotify", (int)o->text_len, o->text);
+	w->why[0] = '\0'; /* only what an administrator might want to change */
+	if (o->backend != WATCH_FANOTIFY && w->config->backend == WATCH_AUTO)
+		snprintf(w->why, sizeof(w->why), "%.*s", (int)o->text_len, o->text);
 	r = record_root(w, o);
 	if (r == 0)
 		r = make_machine(w, (o->flags & WATCH_WEAK_IDS) != 0);

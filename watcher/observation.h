@@ -58,6 +58,8 @@ enum {
 	OBSERVED_WRITING = 1 << 2, /* written to, and not closed by that writer yet */
 	OBSERVED_CLOSED = 1 << 3,  /* a writer closed it */
 	OBSERVED_LISTED = 1 << 4,  /* part of a scan; else of an event or a look */
+	OBSERVED_CREATED = 1 << 5, /* inotify: the kernel said that this name was created; with a weak id only this tells
+	                            * that a dir is another one than before */
 };
 
 /* Flags of a READY. */

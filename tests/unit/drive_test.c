@@ -264,9 +264,9 @@ static void scan_marker(struct fixture *f, enum observation_type type, const str
 static void plant(struct fixture *f)
 {
 	SEE(f, ROOT, "d", FRESH_DIR(2));
-	SEE(f, 2, "f", 3);
-	SEE(f, ROOT, "a", 4);
-	SEE(f, ROOT, "b", 5);
+	SEE(f, 2, "f", .inode = 3);
+	SEE(f, ROOT, "a", .inode = 4);
+	SEE(f, ROOT, "b", .inode = 5);
 	settle(f);
 	text_clear(&f->told);
 }
@@ -277,7 +277,7 @@ static void test_parents_are_created_before_children(void **state)
 {
 	struct fixture *f = *state;
 
-	SEE(f, 2, "f", 3);
+	SEE(f, 2, "f", .inode = 3);
 	SEE(f, ROOT, "d", FRESH_DIR(2));
 	settle(f);
 	assert_told(f, "created d\ncreated d/f\n");
@@ -288,7 +288,7 @@ static void test_a_new_name_for_a_file_with_one_link_is_a_move(void **state)
 	struct fixture *f = *state;
 
 	plant(f);
-	SEE(f, 2, "moved", 4, .flags = OBSERVED_RENAMED);
+	SEE(f, 2, "moved", .inode = 4, .flags = OBSERVED_RENAMED);
 	gone(f, ROOT, "a");
 	settle(f);
 	assert_told(f, "moved a -> d/moved\n");
@@ -299,9 +299,9 @@ static void test_an_atomic_save_is_one_update(void **state)
 	struct fixture *f = *state;
 
 	plant(f);
-	SEE(f, ROOT, "a.tmp", 9, .size = 7);
+	SEE(f, ROOT, "a.tmp", .inode = 9, .size = 7);
 	gone(f, ROOT, "a.tmp");
-	SEE(f, ROOT, "a", 9, .size = 7, .flags = OBSERVED_RENAMED);
+	SEE(f, ROOT, "a", .inode = 9, .size = 7, .flags = OBSERVED_RENAMED);
 	settle(f);
 	assert_told(f, "updated a content\n");
 }
@@ -311,7 +311,7 @@ static void test_a_rename_over_a_file_deletes_the_source_first(void **state)
 	struct fixture *f = *state;
 
 	plant(f);
-	SEE(f, ROOT, "b", 4, .flags = OBSERVED_RENAMED);
+	SEE(f, ROOT, "b", .inode = 4, .flags = OBSERVED_RENAMED);
 	gone(f, ROOT, "a");
 	settle(f);
 	assert_told(f, "deleted a\nupdated b content\n");
@@ -322,8 +322,8 @@ static void test_a_chain_of_renames_moves_each_node(void **state)
 	struct fixture *f = *state;
 
 	plant(f);
-	SEE(f, ROOT, "b", 4, .flags = OBSERVED_RENAMED);
-	SEE(f, ROOT, "c", 5, .flags = OBSERVED_RENAMED);
+	SEE(f, ROOT, "b", .inode = 4, .flags = OBSERVED_RENAMED);
+	SEE(f, ROOT, "c", .inode = 5, .flags = OBSERVED_RENAMED);
 	gone(f, ROOT, "a");
 	settle(f);
 	assert_told(f, "moved b -> c\nmoved a -> b\n");
@@ -337,8 +337,8 @@ static void test_an_exchange_goes_through_a_swap_name_in_one_frame(void **state)
 
 	plant(f);
 	assert_int_equal(index_lookup(f->txn, f->row.root, "a", 1, &a), 0);
-	SEE(f, ROOT, "b", 4, .flags = OBSERVED_RENAMED);
-	SEE(f, ROOT, "a", 5, .flags = OBSERVED_RENAMED);
+	SEE(f, ROOT, "b", .inode = 4, .flags = OBSERVED_RENAMED);
+	SEE(f, ROOT, "a", .inode = 5, .flags = OBSERVED_RENAMED);
 	settle(f);
 	snprintf(expected, sizeof(expected),
 	         "moved a -> .wakeline-swap-%llu +\nmoved b -> a +\nmoved .wakeline-swap-%llu -> b\n",
@@ -350,7 +350,7 @@ static void test_created_and_deleted_within_the_window_is_nothing(void **state)
 {
 	struct fixture *f = *state;
 
-	SEE(f, ROOT, "t", 9);
+	SEE(f, ROOT, "t", .inode = 9);
 	gone(f, ROOT, "t");
 	settle(f);
 	assert_told(f, "");
@@ -383,7 +383,7 @@ static void test_what_moved_out_of_a_deleted_directory_moves_first(void **state)
 
 	plant(f);
 	gone(f, ROOT, "d");
-	SEE(f, ROOT, "rescued", 3, .flags = OBSERVED_RENAMED);
+	SEE(f, ROOT, "rescued", .inode = 3, .flags = OBSERVED_RENAMED);
 	gone(f, 2, "f");
 	settle(f);
 	assert_told(f, "moved d/f -> rescued\ndeleted d\n");
@@ -440,11 +440,11 @@ static void test_a_mode_is_meta_and_a_bare_ctime_is_maybe(void **state)
 	struct fixture *f = *state;
 
 	plant(f);
-	SEE(f, ROOT, "a", 4, .mode = 0600, .ctime = 5);
+	SEE(f, ROOT, "a", .inode = 4, .mode = 0600, .ctime = 5);
 	settle(f);
-	SEE(f, ROOT, "a", 4, .mode = 0600, .ctime = 6);
+	SEE(f, ROOT, "a", .inode = 4, .mode = 0600, .ctime = 6);
 	settle(f);
-	SEE(f, ROOT, "a", 4, .mode = 0600, .ctime = 6);
+	SEE(f, ROOT, "a", .inode = 4, .mode = 0600, .ctime = 6);
 	settle(f);
 	assert_told(f, "updated a meta\nupdated a maybe\n");
 }
@@ -457,12 +457,12 @@ static void test_a_link_is_created_when_the_old_name_is_still_there(void **state
 	struct asked a;
 
 	plant(f);
-	SEE(f, ROOT, "link", 4, .links = 2);
+	SEE(f, ROOT, "link", .inode = 4, .links = 2);
 	settle(f);
 	assert_told(f, "");
 	a = take_asked(f, 'l');
 	assert_string_equal(a.name, "a");
-	SEE(f, ROOT, "a", 4, .links = 2);
+	SEE(f, ROOT, "a", .inode = 4, .links = 2);
 	looked(f, &a, 0);
 	settle(f);
 	assert_told(f, "created link\nupdated a meta\n");
@@ -474,7 +474,7 @@ static void test_a_file_with_links_has_moved_when_its_old_name_is_gone(void **st
 	struct asked a;
 
 	plant(f);
-	SEE(f, ROOT, "new", 4, .links = 2); /* the other link is outside the drive */
+	SEE(f, ROOT, "new", .inode = 4, .links = 2); /* the other link is outside the drive */
 	settle(f);
 	a = take_asked(f, 'l');
 	gone(f, ROOT, "a");
@@ -489,14 +489,14 @@ static void test_a_write_through_one_link_is_told_for_every_name(void **state)
 	struct asked a;
 
 	plant(f);
-	SEE(f, ROOT, "link", 4, .links = 2);
+	SEE(f, ROOT, "link", .inode = 4, .links = 2);
 	settle(f);
 	a = take_asked(f, 'l');
-	SEE(f, ROOT, "a", 4, .links = 2);
+	SEE(f, ROOT, "a", .inode = 4, .links = 2);
 	looked(f, &a, 0);
 	settle(f);
 	text_clear(&f->told);
-	SEE(f, ROOT, "link", 4, .links = 2, .size = 9);
+	SEE(f, ROOT, "link", .inode = 4, .links = 2, .size = 9);
 	settle(f);
 	assert_told(f, "updated link content\nupdated a content\n");
 }
@@ -507,10 +507,10 @@ static void test_a_lost_link_has_the_other_names_looked_at(void **state)
 	struct asked a;
 
 	plant(f);
-	SEE(f, ROOT, "link", 4, .links = 2);
+	SEE(f, ROOT, "link", .inode = 4, .links = 2);
 	settle(f);
 	a = take_asked(f, 'l');
-	SEE(f, ROOT, "a", 4, .links = 2);
+	SEE(f, ROOT, "a", .inode = 4, .links = 2);
 	looked(f, &a, 0);
 	settle(f);
 	text_clear(&f->told);
@@ -518,7 +518,7 @@ static void test_a_lost_link_has_the_other_names_looked_at(void **state)
 	settle(f);
 	a = take_asked(f, 'l');
 	assert_string_equal(a.name, "a");
-	SEE(f, ROOT, "a", 4, .links = 1);
+	SEE(f, ROOT, "a", .inode = 4, .links = 1);
 	looked(f, &a, 0);
 	settle(f);
 	assert_told(f, "deleted link\nupdated a meta\n");
@@ -530,26 +530,26 @@ static void test_an_open_file_is_announced_and_again_when_it_is_closed(void **st
 {
 	struct fixture *f = *state;
 
-	SEE(f, ROOT, "log", 9, .size = 1, .flags = OBSERVED_WRITING);
+	SEE(f, ROOT, "log", .inode = 9, .size = 1, .flags = OBSERVED_WRITING);
 	settle(f);
 	assert_told(f, "created log open\n");
-	SEE(f, ROOT, "log", 9, .size = 2, .flags = OBSERVED_WRITING);
+	SEE(f, ROOT, "log", .inode = 9, .size = 2, .flags = OBSERVED_WRITING);
 	settle(f);
 	assert_told(f, "updated log content open\n");
-	SEE(f, ROOT, "log", 9, .size = 2, .flags = OBSERVED_CLOSED);
+	SEE(f, ROOT, "log", .inode = 9, .size = 2, .flags = OBSERVED_CLOSED);
 	settle(f);
-	assert_told(f, "updated log content\n");
+	assert_told(f, "updated log maybe\n");
 }
 
 static void test_a_writer_that_was_never_heard_to_close_is_given_up(void **state)
 {
 	struct fixture *f = *state;
 
-	SEE(f, ROOT, "log", 9, .size = 1, .flags = OBSERVED_WRITING);
+	SEE(f, ROOT, "log", .inode = 9, .size = 1, .flags = OBSERVED_WRITING);
 	settle(f);
 	assert_told(f, "created log open\n");
 	step_at(f, drive_deadline(f->drive));
-	assert_told(f, "updated log content\n");
+	assert_told(f, "updated log maybe\n");
 	assert_int_equal(drive_deadline(f->drive), UINT64_MAX);
 }
 
@@ -565,7 +565,7 @@ static void test_a_directory_that_arrives_with_content_is_scanned(void **state)
 	assert_told(f, "created tree\n");
 	a = take_asked(f, 's');
 	scan_marker(f, OBSERVED_SCAN_BEGIN, &a, 0);
-	SEE(f, 9, "leaf", 10, .flags = OBSERVED_LISTED);
+	SEE(f, 9, "leaf", .inode = 10, .flags = OBSERVED_LISTED);
 	scan_marker(f, OBSERVED_SCAN_END, &a, 0);
 	step_at(f, f->now);
 	assert_told(f, "created tree/leaf\n");
@@ -596,7 +596,7 @@ static void answer_root_scan(struct fixture *f, int error, const char *const *na
 
 	scan_marker(f, OBSERVED_SCAN_BEGIN, &a, 0);
 	for (; *names != NULL; names++, inode++)
-		SEE(f, ROOT, *names, inode, .flags = OBSERVED_LISTED);
+		SEE(f, ROOT, *names, .inode = inode, .flags = OBSERVED_LISTED);
 	scan_marker(f, OBSERVED_SCAN_END, &a, error);
 	step_at(f, f->now);
 }
@@ -606,8 +606,8 @@ static void test_an_unlisted_name_is_deleted_only_after_a_look(void **state)
 	struct fixture *f = *state;
 	struct asked a;
 
-	SEE(f, ROOT, "a", 4);
-	SEE(f, ROOT, "b", 5);
+	SEE(f, ROOT, "a", .inode = 4);
+	SEE(f, ROOT, "b", .inode = 5);
 	settle(f);
 	text_clear(&f->told);
 	assert_int_equal(drive_reconcile(f->drive, f->txn, 0), 0);
@@ -630,7 +630,7 @@ static void test_an_unreadable_directory_deletes_nothing(void **state)
 {
 	struct fixture *f = *state;
 
-	SEE(f, ROOT, "a", 4);
+	SEE(f, ROOT, "a", .inode = 4);
 	settle(f);
 	text_clear(&f->told);
 	assert_int_equal(drive_reconcile(f->drive, f->txn, 0), 0);
@@ -663,9 +663,9 @@ static void test_reserved_names_are_not_seen(void **state)
 	struct fixture *f = *state;
 
 	SEE(f, ROOT, ".wakeline", FRESH_DIR(9));
-	SEE(f, ROOT, ".wakeline-stage-1", 10);
-	SEE(f, ROOT, ".wakeline-swap-1", 11);
-	SEE(f, 9, "epoch", 12);
+	SEE(f, ROOT, ".wakeline-stage-1", .inode = 10);
+	SEE(f, ROOT, ".wakeline-swap-1", .inode = 11);
+	SEE(f, 9, "epoch", .inode = 12);
 	settle(f);
 	assert_told(f, "");
 }
