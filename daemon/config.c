@@ -1,8 +1,9 @@
 /* config: from the file to struct config, one line at a time.
  *
- * libinih finds comments, keys and values.  It tells no line numbers, no sections without keys, and only the first 49
- * bytes of a section's name; so it gets its lines from next_line(), which counts them and reads the section headings
- * itself.  The first error ends the reading: next_line() then says that the file is at its end. */
+ * libinih finds comments, keys and values.  It tells no line numbers, no sections without keys, and only the
+ * first 49 bytes of a section's name; so it gets its lines from next_line(), which counts them and reads the
+ * section headings itself.  The first error ends the reading: next_line() then says that the file is at its
+ * end. */
 #include "daemon/config.h"
 
 #include <errno.h>
@@ -90,12 +91,9 @@ static const struct key server_keys[] = {
 };
 
 static const struct key drive_keys[] = {
-	{"path", set_path},
-	{"settle", set_settle},
-	{"max_wait", set_max_wait},
-	{"retain_changes", set_retain_changes},
-	{"backend", set_backend},
-	{NULL, NULL},
+	{"path", set_path},         {"settle", set_settle},
+	{"max_wait", set_max_wait}, {"retain_changes", set_retain_changes},
+	{"backend", set_backend},   {NULL, NULL},
 };
 
 /* Remember the first error; `line` 0 is about the file as a whole. */
@@ -127,7 +125,8 @@ static void fail_memory(struct reader *r)
 static void begin_server(struct reader *r)
 {
 	if (r->server_line != 0) {
-		fail(r, r->line, "[server] is here a second time, first in line %d; join them", r->server_line);
+		fail(r, r->line, "[server] is here a second time, first in line %d; join them",
+		     r->server_line);
 		return;
 	}
 	r->server_line = r->line;
@@ -177,14 +176,16 @@ static void begin_drive(struct reader *r, char *name)
 	name++;
 	if (!config_drive_name_valid(name)) {
 		fail(r, r->line,
-		     "`%.80s` is no name for a drive: use 1 to 63 of a-z 0-9 . _ - and begin with a letter or digit",
+		     "`%.80s` is no name for a drive: use 1 to 63 of a-z 0-9 . _ - and begin with a letter "
+		     "or digit",
 		     name);
 		return;
 	}
 	same = find_drive(r->config, name);
 	if (same != NULL)
-		fail(r, r->line, "[drive \"%s\"] is here a second time, first in line %d; remove one or rename it",
-		     name, same->line);
+		fail(r, r->line,
+		     "[drive \"%s\"] is here a second time, first in line %d; remove one or rename it", name,
+		     same->line);
 	else
 		add_drive(r, name);
 }
@@ -296,8 +297,8 @@ static bool fill_line(struct reader *r, char *buf, size_t room)
 	return len > 0 || c == '\n';
 }
 
-/* libinih's reader: gives it the next line, headings already seen to.  Spaces in front are removed, because libinih would
- * take an indented line for the continuation of the value above it. */
+/* libinih's reader: gives it the next line, headings already seen to.  Spaces in front are removed, because
+ * libinih would take an indented line for the continuation of the value above it. */
 static char *next_line(char *buf, int room, void *context)
 {
 	static const char byte_order_mark[] = "\xef\xbb\xbf";
@@ -371,7 +372,8 @@ static int on_key(void *context, const char *section, const char *name, const ch
 		if (strcmp(name, "max_wait") == 0)
 			r->max_wait_line = r->line;
 	} else {
-		fail(r, r->line, "`%.80s` stands before any section; put it below [server] or [drive \"name\"]", name);
+		fail(r, r->line,
+		     "`%.80s` stands before any section; put it below [server] or [drive \"name\"]", name);
 	}
 	return 1;
 }
@@ -438,7 +440,8 @@ int config_read(struct config *out, const char *path, char error[CONFIG_ERROR_MA
 	if (file == NULL) {
 		r = -errno;
 		*out = (struct config){0};
-		snprintf(error, CONFIG_ERROR_MAX, "%s: cannot read the configuration: %s", path, strerror(-r));
+		snprintf(error, CONFIG_ERROR_MAX, "%s: cannot read the configuration: %s", path,
+		         strerror(-r));
 		return r;
 	}
 	r = config_read_file(out, file, path, error);

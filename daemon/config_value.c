@@ -161,7 +161,8 @@ static unsigned min3(unsigned a, unsigned b, unsigned c)
 	return m < c ? m : c;
 }
 
-/* Insertions, deletions, replacements and swaps of neighbours that make b of a; both at most SUGGEST_WORD_MAX long. */
+/* Insertions, deletions, replacements and swaps of neighbours that make b of a; both at most SUGGEST_WORD_MAX
+ * long. */
 static unsigned distance(const char *a, size_t a_len, const char *b, size_t b_len)
 {
 	unsigned rows[3][SUGGEST_WORD_MAX + 1];

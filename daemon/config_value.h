@@ -1,6 +1,7 @@
 /* config_value: the values of the configuration file, from text.  Pure functions, any thread.
  *
- * Each parser returns NULL, or what the value should have been, to be put behind "is not": a phrase for people. */
+ * Each parser returns NULL, or what the value should have been, to be put behind "is not": a phrase for
+ * people. */
 #pragma once
 
 #include <stdbool.h>

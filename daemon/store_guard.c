@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +41,15 @@ static int read_whole(const char *directory)
 	if (!store_was_unclean(store))
 		return 0;
 	fprintf(stderr, "store: it was not closed; reading all of it first\n");
-	return store_check(store, &report, say_line, NULL) == 0 ? 0 : 1;
+	return store_check(store, &report, say_line, NULL) == -EILSEQ ? 1 : 0;
+}
+
+/* Only what the store itself did counts: a child that was killed, or had no memory, proves nothing. */
+static bool is_damaged(int status)
+{
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status) != 0;
+	return WTERMSIG(status) == SIGSEGV || WTERMSIG(status) == SIGBUS || WTERMSIG(status) == SIGABRT;
 }
 
 static int try_in_child(const char *directory)
@@ -55,7 +65,7 @@ static int try_in_child(const char *directory)
 		if (errno != EINTR)
 			return -errno;
 	}
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : STORE_BROKEN;
+	return is_damaged(status) ? STORE_BROKEN : 0;
 }
 
 static int set_aside(const char *state_dir, const char *directory)

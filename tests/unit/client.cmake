@@ -1,0 +1,5 @@
+add_unit_test(backoff client)
+add_unit_test(endpoint client)
+add_unit_test(feed client)
+add_unit_test(lines client)
+add_unit_test(options client)

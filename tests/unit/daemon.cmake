@@ -1,0 +1,2 @@
+add_unit_test(config config)
+add_unit_test(config_paths config)
