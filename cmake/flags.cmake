@@ -18,6 +18,9 @@ if(WAKELINE_SANITIZE)
 	target_compile_options(wakeline_flags INTERFACE
 		-fsanitize=${WAKELINE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g -O1)
 	target_link_options(wakeline_flags INTERFACE -fsanitize=${WAKELINE_SANITIZE})
+	if(WAKELINE_FUZZ)
+		target_compile_options(wakeline_flags INTERFACE -fsanitize=fuzzer-no-link)
+	endif()
 elseif(CMAKE_BUILD_TYPE STREQUAL "Release")
 	target_compile_options(wakeline_flags INTERFACE
 		-D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE -fstack-clash-protection)

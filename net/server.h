@@ -33,4 +33,6 @@ void server_attach(struct server *s, struct engine *engine);
 void server_news(struct server *s, struct engine_news *news);
 /* Say bye to everybody, stop accepting, and call on_stopped on the loop when the last connection is gone (2 s at most). */
 void server_stop(struct server *s, void (*on_stopped)(void *context), void *context);
-void server_free(struct server *s); /* after on_stopped, or when server_open() went no further; NULL is allowed */
+/* After on_stopped and after the engine has stopped (it must hold no request any more), or when server_open() went no
+ * further: then it turns the loop itself until its handles are closed.  NULL is allowed. */
+void server_free(struct server *s);

@@ -1,0 +1,426 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/internal.h"
+#include "store/drives.h"
+#include "store/runs.h"
+
+enum { HISTORY_DEFAULT = 20, HISTORY_MAX = 100 };
+
+static json_t *run_object(const char *drive, const struct run_row *r)
+{
+	json_t *seconds =
+		r->ended_ns != 0 ? json_real((double)(r->ended_ns - r->started_ns) / 1e9) : json_null();
+
+	return json_pack("{s:s,s:I,s:s,s:s,s:s,s:o,s:o,s:o,s:I,s:I,s:o}", "drive", drive, "run",
+	                 (json_int_t)r->run, "trigger", run_trigger_name(r->trigger), "state",
+	                 run_state_name(r->state), "path", "", "started", exchange_time(r->started_ns),
+	                 "ended", exchange_time(r->ended_ns), "seconds", seconds, "entries",
+	                 (json_int_t)r->entries, "changes", (json_int_t)r->changes, "error",
+	                 r->error[0] != '\0' ? json_string(r->error) : json_null());
+}
+
+/* A path need not be UTF-8: then U+FFFD stands in it, as everywhere else. */
+static json_t *path_string(const char *path)
+{
+	struct text t = {0};
+	json_t *string;
+
+	if (utf8_valid(path, strlen(path)))
+		return json_string(path);
+	json_add_string(&t, path, strlen(path));
+	string = t.failed ? NULL : json_loadb(t.data, t.len, JSON_DECODE_ANY, NULL);
+	text_deinit(&t);
+	return string;
+}
+
+static json_t *run_json(const char *drive, const struct run_row *r)
+{
+	json_t *run = run_object(drive, r);
+
+	if (run != NULL && r->path[0] != '\0')
+		json_object_set_new(run, "path", path_string(r->path));
+	return run;
+}
+
+/* ---- status */
+
+static const char *backend_name(enum watch_backend b)
+{
+	switch (b) {
+	case WATCH_AUTO:
+		return "auto";
+	case WATCH_FANOTIFY:
+		return "fanotify";
+	case WATCH_INOTIFY:
+		return "inotify";
+	}
+	return "auto";
+}
+
+struct place {
+	struct position tail;
+	uint64_t floor;
+};
+
+static int read_place(struct stream *st, struct store_txn *txn, struct place *out)
+{
+	int e = stream_tail(st, txn, &out->tail);
+
+	if (e == 0)
+		e = journal_floor(st->journal, txn, &out->floor);
+	return e;
+}
+
+static json_t *last_run(struct stream *st, struct store_txn *txn)
+{
+	struct drive_row drive;
+	struct run_row *run;
+	json_t *json = json_null();
+
+	if (st->status != NULL && st->status->last_run != NULL)
+		return run_json(st->drive, st->status->last_run);
+	run = malloc(sizeof(*run));
+	if (run != NULL && drives_find(txn, st->drive, &drive) == 0 &&
+	    runs_before(txn, drive.drive, 0, run) == 0)
+		json = run_json(st->drive, run);
+	free(run);
+	return json;
+}
+
+static json_t *drive_json(struct stream *st, struct store_txn *txn)
+{
+	const struct drive_status *status = st->status;
+	struct place place = {0};
+	json_t *json;
+
+	if (read_place(st, txn, &place) < 0)
+		return NULL;
+	json = json_pack("{s:s,s:o,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:o}", "name", st->drive, "root",
+	                 status != NULL ? path_string(status->root) : json_null(), "backend",
+	                 backend_name(status != NULL ? status->backend : WATCH_AUTO), "state",
+	                 drive_state_name(status != NULL ? status->state : DRIVE_OFFLINE), "epoch",
+	                 (json_int_t)place.tail.epoch, "seq", (json_int_t)place.tail.seq, "floor",
+	                 (json_int_t)place.floor, "entries",
+	                 (json_int_t)(status != NULL ? status->entries : 0), "pending",
+	                 (json_int_t)(status != NULL ? status->pending : 0), "last_run", last_run(st, txn));
+	if (json != NULL && status != NULL && status->why[0] != '\0')
+		json_object_set_new(json, "why", path_string(status->why));
+	if (json != NULL && status != NULL && status->weak_barrier)
+		json_object_set_new(json, "weak_barrier", json_true());
+	return json;
+}
+
+static json_t *status_json(struct exchange *x, struct store_txn *txn)
+{
+	json_t *drives = json_array();
+	struct stream *st;
+
+	TAILQ_FOREACH (st, &x->server->streams, link) {
+		if (st->drive == NULL || !principal_sees_drive(x->principal, st->drive))
+			continue;
+		if (json_array_append_new(drives, drive_json(st, txn)) != 0) {
+			json_decref(drives);
+			return NULL;
+		}
+	}
+	return json_pack("{s:o}", "drives", drives);
+}
+
+void serve_status(struct exchange *x)
+{
+	struct store_txn *txn;
+	json_t *json;
+
+	if (store_begin(x->server->store, STORE_READ, &txn) != 0) {
+		exchange_error(x, 500, "internal", "the store cannot be read");
+		return;
+	}
+	json = status_json(x, txn);
+	store_abort(txn);
+	exchange_json(x, 200, json);
+}
+
+/* ---- what names a drive or a stream */
+
+static struct stream *look_up(struct exchange *x, const char *name)
+{
+	struct stream *st;
+	enum net_error error;
+
+	if (stream_look_up(x->server, x->principal, name, &st, &error) == 0)
+		return st;
+	exchange_error(x, error == NET_FORBIDDEN ? 403 : 404, net_error_code(error),
+	               "there is no such drive or stream for you");
+	return NULL;
+}
+
+static struct stream *look_up_drive(struct exchange *x, const char *drive)
+{
+	char name[JOURNAL_NAME_MAX] = "drive:";
+
+	if (strlen(drive) > DRIVE_NAME_MAX) {
+		exchange_error(x, 400, "bad_request", "`drive` is a drive's name");
+		return NULL;
+	}
+	strcat(name, drive);
+	return look_up(x, name);
+}
+
+/* A string member, or NULL: answered. */
+static const char *string_member(struct exchange *x, json_t *body, const char *key, const char *message)
+{
+	const char *value = json_string_value(json_object_get(body, key));
+
+	if (value == NULL)
+		exchange_error(x, 400, "bad_request", message);
+	return value;
+}
+
+static void answer_engine_error(struct exchange *x, int error)
+{
+	if (error == -ENOENT)
+		exchange_error(x, 404, "not_found", "there is no such drive or path");
+	else if (error == -ENOTDIR)
+		exchange_error(x, 400, "bad_request", "this path is not a directory");
+	else if (error == -EAGAIN)
+		exchange_error(x, 503, "busy", "the drive is offline, or the server is stopping");
+	else
+		exchange_error(x, 500, "internal", strerror(-error));
+}
+
+/* ---- trigger */
+
+static void on_triggered(struct ask *ask)
+{
+	struct exchange *x = ask->owner;
+
+	if (ask->request.error != 0)
+		answer_engine_error(x, ask->request.error);
+	else
+		exchange_json(x, 202, json_pack("{s:I}", "run", (json_int_t)ask->request.run));
+}
+
+/* Relative, no empty, `.` or `..` component; a slash at the end is forgiven. */
+static bool path_good(const char *path)
+{
+	if (*path == '\0' || strlen(path) > RUN_PATH_MAX)
+		return false;
+	while (*path != '\0') {
+		size_t len = strcspn(path, "/");
+
+		if (len == 0 || (len == 1 && path[0] == '.') ||
+		    (len == 2 && path[0] == '.' && path[1] == '.'))
+			return false;
+		path += len;
+		if (*path == '/')
+			path++;
+	}
+	return true;
+}
+
+static void trigger(struct exchange *x, struct stream *st, const char *path)
+{
+	struct engine_request request = {.type = ENGINE_TRIGGER};
+	size_t len = path != NULL ? strlen(path) : 0;
+	int e;
+
+	strncpy(request.drive, st->drive, sizeof(request.drive) - 1);
+	if (path != NULL) {
+		if (path[len - 1] == '/')
+			len--;
+		request.path = strndup(path, len);
+		if (request.path == NULL) {
+			exchange_error(x, 500, "internal", "out of memory");
+			return;
+		}
+	}
+	e = ask_engine(x->server, &request, x, on_triggered);
+	if (e != 0) {
+		free(request.path);
+		answer_engine_error(x, e);
+	}
+}
+
+void serve_trigger(struct exchange *x)
+{
+	static const char *const members[] = {"drive", "path", NULL};
+	json_t *body = exchange_object(x, members), *path;
+	const char *drive;
+	struct stream *st;
+
+	if (body == NULL)
+		return;
+	path = json_object_get(body, "path");
+	drive = string_member(x, body, "drive", "`drive` is a drive's name");
+	if (drive != NULL && path != NULL && (!json_is_string(path) || !path_good(json_string_value(path)))) {
+		exchange_error(x, 400, "bad_request",
+		               "`path` is relative to the drive, without `.` and `..`");
+		drive = NULL;
+	}
+	st = drive != NULL ? look_up_drive(x, drive) : NULL;
+	if (st != NULL)
+		trigger(x, st, json_string_value(path));
+	json_decref(body);
+}
+
+/* ---- barrier */
+
+static void answer_cursor(struct exchange *x, const struct position *cursor)
+{
+	char text[POSITION_TEXT_MAX];
+
+	cursor_format(cursor, text);
+	exchange_json(x, 200, json_pack("{s:s}", "cursor", text));
+}
+
+static void on_barrier(struct ask *ask)
+{
+	struct exchange *x = ask->owner;
+
+	if (ask->request.error != 0)
+		answer_engine_error(x, ask->request.error);
+	else
+		answer_cursor(x, &ask->request.cursor);
+}
+
+static void barrier_of_bus(struct exchange *x, struct stream *st)
+{
+	struct position tail;
+	struct store_txn *txn;
+	int e = store_begin(x->server->store, STORE_READ, &txn);
+
+	if (e == 0) {
+		e = stream_tail(st, txn, &tail);
+		store_abort(txn);
+	}
+	if (e != 0)
+		exchange_error(x, 500, "internal", "the stream cannot be read");
+	else
+		answer_cursor(x, &tail);
+}
+
+static void barrier_of(struct exchange *x, struct stream *st)
+{
+	struct engine_request request = {.type = ENGINE_BARRIER};
+	int e;
+
+	if (st->drive == NULL) {
+		barrier_of_bus(x, st);
+		return;
+	}
+	strncpy(request.drive, st->drive, sizeof(request.drive) - 1);
+	e = ask_engine(x->server, &request, x, on_barrier);
+	if (e != 0)
+		answer_engine_error(x, e);
+}
+
+void serve_barrier(struct exchange *x)
+{
+	static const char *const members[] = {"stream", NULL};
+	json_t *body = exchange_object(x, members);
+	const char *name;
+	struct stream *st;
+
+	if (body == NULL)
+		return;
+	name = string_member(x, body, "stream", "`stream` is `bus` or `drive:` and a drive's name");
+	st = name != NULL ? look_up(x, name) : NULL;
+	if (st != NULL)
+		barrier_of(x, st);
+	json_decref(body);
+}
+
+/* ---- history */
+
+static bool number_argument(struct exchange *x, const char *name, uint64_t *out)
+{
+	char text[24], *end;
+
+	if (!exchange_argument(x, name, text, sizeof(text)))
+		return true;
+	errno = 0;
+	*out = strtoull(text, &end, 10);
+	return text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0;
+}
+
+/* Fill `runs` with at most `limit`, newest first; *next is 0 when nothing older is left. */
+static int collect_runs(struct stream *st, struct store_txn *txn, uint64_t before, uint64_t limit,
+                        json_t *runs, uint64_t *next)
+{
+	struct drive_row drive;
+	struct run_row *row = malloc(sizeof(*row));
+	int e = row == NULL ? -ENOMEM : drives_find(txn, st->drive, &drive);
+
+	*next = 0;
+	while (e == 0) {
+		e = runs_before(txn, drive.drive, before, row);
+		if (e != 0 || json_array_size(runs) == limit)
+			break;
+		before = row->run;
+		*next = before;
+		if (json_array_append_new(runs, run_json(st->drive, row)) != 0)
+			e = -ENOMEM;
+	}
+	if (e > 0) /* none older */
+		*next = 0;
+	free(row);
+	return e < 0 ? e : 0;
+}
+
+static void answer_history(struct exchange *x, struct stream *st, uint64_t before, uint64_t limit)
+{
+	json_t *runs = json_array();
+	struct store_txn *txn;
+	uint64_t next = 0;
+	int e = runs == NULL ? -ENOMEM : store_begin(x->server->store, STORE_READ, &txn);
+
+	if (e == 0) {
+		e = collect_runs(st, txn, before, limit, runs, &next);
+		store_abort(txn);
+	}
+	if (e != 0) {
+		json_decref(runs);
+		exchange_error(x, 500, "internal", "the history cannot be read");
+		return;
+	}
+	exchange_json(x, 200,
+	              json_pack("{s:o,s:o}", "runs", runs, "next",
+	                        next != 0 ? json_integer((json_int_t)next) : json_null()));
+}
+
+static bool arguments_known(struct exchange *x)
+{
+	static const char *const known[] = {"drive=", "limit=", "before="};
+	char fragment[QUERY_MAX_BYTES + 1];
+	int i = 0;
+
+	while (lws_hdr_copy_fragment(x->peer->wsi, fragment, sizeof(fragment), WSI_TOKEN_HTTP_URI_ARGS,
+	                             i++) >= 0) {
+		bool found = false;
+
+		for (size_t k = 0; k < sizeof(known) / sizeof(known[0]); k++)
+			found |= strncmp(fragment, known[k], strlen(known[k])) == 0;
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+void serve_history(struct exchange *x)
+{
+	uint64_t limit = HISTORY_DEFAULT, before = 0;
+	char drive[80];
+	struct stream *st;
+
+	if (!arguments_known(x) || !exchange_argument(x, "drive", drive, sizeof(drive)) ||
+	    !number_argument(x, "limit", &limit) || !number_argument(x, "before", &before) || limit == 0 ||
+	    limit > HISTORY_MAX) {
+		exchange_error(x, 400, "bad_request", "ask with drive=NAME, limit=1 to 100, before=RUN");
+		return;
+	}
+	st = look_up_drive(x, drive);
+	if (st != NULL)
+		answer_history(x, st, before, limit);
+}

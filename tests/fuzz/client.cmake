@@ -1,6 +1,0 @@
-if(WAKELINE_FUZZ AND TARGET client)
-	add_executable(feed_fuzz ${CMAKE_CURRENT_LIST_DIR}/feed_fuzz.c)
-	target_link_libraries(feed_fuzz PRIVATE client wakeline_flags)
-	target_compile_options(feed_fuzz PRIVATE -fsanitize=fuzzer)
-	target_link_options(feed_fuzz PRIVATE -fsanitize=fuzzer)
-endif()

@@ -1,6 +1,0 @@
-if(WAKELINE_FUZZ AND TARGET config)
-	add_executable(config_fuzz ${CMAKE_CURRENT_LIST_DIR}/config_fuzz.c)
-	target_link_libraries(config_fuzz PRIVATE config wakeline_flags)
-	target_compile_options(config_fuzz PRIVATE -fsanitize=fuzzer)
-	target_link_options(config_fuzz PRIVATE -fsanitize=fuzzer)
-endif()
