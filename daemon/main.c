@@ -137,6 +137,13 @@ static int read_config(struct daemon *d, const char *path)
 	return r;
 }
 
+static void free_config(struct daemon *d)
+{
+	free(d->drives);
+	free(d->names);
+	config_deinit(&d->config);
+}
+
 /* Building the parts. */
 
 static int make_state_dir(const char *path)
@@ -308,9 +315,7 @@ static void take_down(struct daemon *d)
 	}
 	store_close(d->store);
 	starter_free(d->starter);
-	free(d->drives);
-	free(d->names);
-	config_deinit(&d->config);
+	free_config(d);
 }
 
 static int run(const char *config)
@@ -331,18 +336,20 @@ static int run(const char *config)
 
 static int check(const char *path, enum command command)
 {
+	struct daemon d = {.status = EXIT_SUCCESS};
 	char error[CONFIG_ERROR_MAX];
-	struct config config;
-	int status = EXIT_SUCCESS;
+	int r;
 
-	if (config_read(&config, path, error) != 0) {
-		complain(error, "");
-		return EXIT_FAILURE;
-	}
-	if (command == COMMAND_CHECK)
-		status = store_guard_check(config.state_dir);
-	config_deinit(&config);
-	return status;
+	if (command == COMMAND_CHECK_CONFIG)
+		r = read_config(&d, path);
+	else
+		r = config_read(&d.config, path, error) != 0 ? complain(error, "") : 0;
+	if (r != 0)
+		d.status = EXIT_FAILURE;
+	else if (command == COMMAND_CHECK)
+		d.status = store_guard_check(d.config.state_dir);
+	free_config(&d);
+	return d.status;
 }
 
 int main(int argc, char **argv)

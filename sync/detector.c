@@ -15,18 +15,13 @@
 
 enum { SOURCE_CANDIDATES_MAX = 8 };
 
-static bool identity_is_weak(const struct drive *d, const struct held *h)
-{
-	return d->options.weak_ids || file_id_is_weak(&h->id);
-}
-
 bool detector_exclusive(const struct drive *d, const struct held *h)
 {
 	if (h->gone)
 		return false;
 	if (h->state.kind == ENTRY_DIR)
 		return true;
-	return h->state.links <= 1 && !identity_is_weak(d, h);
+	return h->state.links <= 1 && !held_is_weak(d, h);
 }
 
 static void pull(struct drive *d, struct held *h)
@@ -209,7 +204,7 @@ static enum whereabouts whereabouts(const struct drive *d, const struct held *h,
 
 	if (n->parent == 0 || (int)n->state.kind != (int)h->state.kind)
 		return STILL_THERE;
-	if (identity_is_weak(d, h))
+	if (held_is_weak(d, h))
 		return seen_gone && (h->flags & OBSERVED_RENAMED) != 0 ? GONE_FROM_THERE : STILL_THERE;
 	if (seen_gone)
 		return GONE_FROM_THERE;

@@ -367,7 +367,7 @@ static int look_at_lost_links(struct drive *d)
 
 	while (r == 0 && d->lost_count > 0) {
 		identity_of(&id, &d->lost[--d->lost_count]);
-		r = order_look_at_links(d, &id);
+		r = removal_look_at_links(d, &id);
 	}
 	return r;
 }

@@ -4,6 +4,7 @@
  *   debounce.c  what is held and when it is due
  *   detector.c  which of it belongs together, and which node a name's identity comes from
  *   order.c     makes it so in the index, in an order in which every prefix is a valid tree
+ *   outcome.c   what becomes of one name; row.c  its row; removal.c  what goes
  *   emit.c      paths, revisions, the changes that are handed out
  *   walk.c      subtrees that are compared: reconcile, and what arrived as one
  */
@@ -124,6 +125,15 @@ int drive_is_below(struct drive *d, uint64_t node, uint64_t above, bool *yes);
 bool drive_is_reserved(struct drive *d, const struct held *h);
 bool drive_same_id(const struct file_id *a, const struct identity *b);
 
+static inline bool held_is_dir(const struct held *h)
+{
+	return h->state.kind == ENTRY_DIR;
+}
+static inline bool held_is_weak(const struct drive *d, const struct held *h)
+{
+	return d->options.weak_ids || file_id_is_weak(&h->id);
+}
+
 /* detector.c: from `due` and what belongs to it to `batched`, with sources set; what must ask first goes to `asking`. */
 int detector_gather(struct drive *d);
 /* The element that this node is about to move to, or NULL. */
@@ -134,8 +144,33 @@ bool detector_exclusive(const struct drive *d, const struct held *h);
 
 /* order.c: apply all of `batched` and drop it. */
 int order_apply(struct drive *d);
-/* Look at one name of this inode: what is new of it is told for all. */
-int order_look_at_links(struct drive *d, const struct identity *id);
+/* BLOCKED: something that is being placed already stands in the way.  IMPOSSIBLE: what was seen cannot be true as a whole
+ * any more (a directory below itself); a later look is under way, and one more is asked for.  Both apart from the positive
+ * answers of the index. */
+enum { ORDER_BLOCKED = 100, ORDER_IMPOSSIBLE = 101, ORDER_DEPTH_MAX = 500 };
+int order_place(struct drive *d, struct held *h, unsigned depth);
+int order_look_again(struct drive *d, struct held *h);
+
+/* row.c: the row that h describes (its name and numbers apart), and the ITEM_* of what clients are told of a difference. */
+void row_of_held(struct drive *d, const struct held *h, struct index_node *n);
+unsigned row_difference(const struct index_node *was, const struct index_node *is);
+
+/* outcome.c: what becomes of the name h; its directory is in the index and the name is free, or has the node to keep. */
+int outcome_same(struct drive *d, struct held *h, const struct index_node *n);
+int outcome_replaced(struct drive *d, struct held *h, uint64_t occupant, unsigned depth);
+int outcome_created(struct drive *d, struct held *h, uint64_t parent);
+int outcome_moved(struct drive *d, struct held *h, uint64_t parent);
+/* The name is not in the tree (it is ours, or its directory left), but the file may have other names that are. */
+int outcome_elsewhere(struct drive *d, const struct held *h);
+
+/* removal.c: a node and what is below it; names of the batch that were seen to be gone, alone or in one directory; other
+ * nodes with the identity of a directory (but `keep`). */
+int removal_of(struct drive *d, uint64_t node, unsigned depth);
+int removal_of_gone(struct drive *d, struct held *h, unsigned depth);
+int removal_of_children(struct drive *d, const struct identity *dir, unsigned depth);
+int removal_of_namesakes(struct drive *d, const struct held *h, uint64_t keep, uint64_t parent, unsigned depth);
+/* Look at some names of this inode: what is new of it is told for all. */
+int removal_look_at_links(struct drive *d, const struct identity *id);
 
 /* emit.c: each makes the change in the index, with its revision, and hands it out. */
 int emit_swapped_aside(struct drive *d, uint64_t node);

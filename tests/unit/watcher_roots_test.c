@@ -1,0 +1,345 @@
+/* Roots that are mounts, and go; mounts inside a drive; file systems that only inotify can watch. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "watcher_kit.h"
+
+struct fixture {
+	struct kit k;
+	bool started;
+	char top[KIT_PATH_ROOM], drive[KIT_PATH_ROOM], other[KIT_PATH_ROOM];
+};
+
+/* Mounts of this program are its own: nobody else sees them, and they end with it. */
+static bool make_mounts_private(void)
+{
+	return unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	kit_make_dir(f->top, "/var/tmp");
+	kit_path(f->drive, f->top, "drive");
+	kit_path(f->other, f->top, "other");
+	mkdir(f->drive, 0755);
+	mkdir(f->other, 0755);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	if (f->started)
+		kit_stop(&f->k);
+	while (umount2(f->drive, MNT_DETACH) == 0) {
+	}
+	kit_remove_tree(f->top);
+	free(f);
+	return 0;
+}
+
+static void mount_tmpfs(const char *path)
+{
+	if (mount("none", path, "tmpfs", 0, NULL) == 0)
+		return;
+	print_message("skipped: cannot mount a tmpfs: %s\n", strerror(errno));
+	skip();
+}
+
+static void begin(struct fixture *f, enum watch_backend backend)
+{
+	const struct kit_frame *ready;
+
+	kit_start(&f->k);
+	f->started = true;
+	ready = kit_drive(&f->k, 1, f->drive, backend);
+	assert_int_equal(ready->o.type, OBSERVED_READY);
+	kit_follow(&f->k, ready, f->drive);
+	kit_sync(&f->k);
+}
+
+static void await_root_gone(struct fixture *f)
+{
+	while (kit_next(&f->k)->o.type != OBSERVED_ROOT_GONE) {
+	}
+	kit_barrier(&f->k);
+	assert_int_equal(kit_count(&f->k, OBSERVED_ROOT_GONE, NULL), 1);
+	assert_int_equal(kit_count(&f->k, OBSERVED_GONE, NULL), 0);
+}
+
+static const enum watch_backend backends[] = {WATCH_FANOTIFY, WATCH_INOTIFY};
+
+/* Run a claim with each backend, each with a fixture of its own. */
+static void with_each(void (*claim)(struct fixture *f, enum watch_backend backend))
+{
+	for (size_t i = 0; i < sizeof(backends) / sizeof(backends[0]); i++) {
+		void *state;
+
+		setup(&state);
+		claim(state, backends[i]);
+		teardown(&state);
+	}
+}
+
+static void unmount(struct fixture *f, enum watch_backend backend)
+{
+	mount_tmpfs(f->drive);
+	kit_write(f->drive, "file", "x");
+	begin(f, backend);
+	kit_write(f->drive, "more", "x");
+	kit_sync(&f->k);
+	kit_assert_truth(&f->k);
+	while (umount(f->drive) != 0) /* the watcher may have it open for the blink of an eye */
+		assert_int_equal(errno, EBUSY);
+	await_root_gone(f);
+}
+
+static void test_unmount_succeeds_and_the_root_is_gone(void **state)
+{
+	(void)state;
+	with_each(unmount);
+}
+
+static void unmount_lazily(struct fixture *f, enum watch_backend backend)
+{
+	mount_tmpfs(f->drive);
+	begin(f, backend);
+	assert_int_equal(umount2(f->drive, MNT_DETACH), 0);
+	await_root_gone(f);
+}
+
+static void test_lazy_unmount_takes_the_root_away(void **state)
+{
+	(void)state;
+	with_each(unmount_lazily);
+}
+
+static void mount_over(struct fixture *f, enum watch_backend backend)
+{
+	begin(f, backend);
+	mount_tmpfs(f->drive);
+	await_root_gone(f);
+}
+
+static void test_mount_over_the_root_takes_it_away(void **state)
+{
+	(void)state;
+	with_each(mount_over);
+}
+
+/* The new one has the same inode numbers, and perhaps the same mount id and device number. */
+static void remount(struct fixture *f, enum watch_backend backend)
+{
+	const struct kit_frame *ready;
+
+	mount_tmpfs(f->drive);
+	begin(f, backend);
+	while (umount(f->drive) != 0)
+		assert_int_equal(errno, EBUSY);
+	mount_tmpfs(f->drive);
+	await_root_gone(f);
+	ready = kit_drive(&f->k, 1, f->drive, backend);
+	assert_int_equal(ready->o.type, OBSERVED_READY);
+	kit_forget(&f->k);
+	kit_write(f->drive, "new", "x");
+	kit_barrier(&f->k);
+	assert_non_null(kit_last(&f->k, OBSERVED_ENTRY, "new"));
+}
+
+static void test_another_mount_at_the_same_place_is_another_root(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 5; i++)
+		with_each(remount);
+}
+
+static void mount_inside(struct fixture *f, enum watch_backend backend)
+{
+	char inner[KIT_PATH_ROOM], bound[KIT_PATH_ROOM];
+	const struct kit_frame *seen;
+
+	kit_path(inner, f->drive, "inner");
+	kit_path(bound, f->drive, "bound");
+	mkdir(inner, 0755);
+	mkdir(bound, 0755);
+	mount_tmpfs(inner);
+	assert_int_equal(mount(f->other, bound, NULL, MS_BIND, NULL), 0);
+	kit_write(inner, "unseen", "x");
+	begin(f, backend);
+	kit_write(inner, "unseen too", "x");
+	kit_write(bound, "unseen either", "x");
+	kit_sync(&f->k);
+	seen = kit_last(&f->k, OBSERVED_ENTRY, "inner");
+	assert_true(seen->o.state.mount);
+	assert_true(file_id_is_weak(&seen->o.id));
+	assert_true(kit_last(&f->k, OBSERVED_ENTRY, "bound")->o.state.mount);
+	assert_int_equal(kit_entries(&f->k), 2);
+	umount(inner);
+	umount(bound);
+}
+
+static void test_mount_inside_a_drive_is_told_and_not_entered(void **state)
+{
+	(void)state;
+	with_each(mount_inside);
+}
+
+/* Two drives on two mounts of one file system, the second seen through a bind mount of a directory. */
+static void test_drives_behind_bind_mounts_are_told_apart(void **state)
+{
+	struct fixture *f = *state;
+	char bound[KIT_PATH_ROOM], deep[KIT_PATH_ROOM];
+	const struct kit_frame *ready;
+
+	kit_path(bound, f->top, "bound");
+	kit_path(deep, f->other, "deep");
+	assert_int_equal(mkdir(bound, 0755), 0);
+	assert_int_equal(mkdir(deep, 0755), 0);
+	assert_int_equal(mount(f->other, bound, NULL, MS_BIND, NULL), 0);
+	begin(f, WATCH_FANOTIFY);
+	ready = kit_drive(&f->k, 2, bound, WATCH_FANOTIFY);
+	assert_int_equal(ready->o.type, OBSERVED_READY);
+	kit_write(f->drive, "one", "x");
+	kit_write(deep, "two", "x"); /* by its other name */
+	kit_barrier(&f->k);
+	assert_int_equal(kit_last(&f->k, OBSERVED_ENTRY, "one")->o.drive, 1);
+	assert_int_equal(kit_last(&f->k, OBSERVED_ENTRY, "two")->o.drive, 2);
+	umount2(bound, MNT_DETACH);
+}
+
+/* FUSE: only inotify, weak ids, late events. */
+static bool run_bindfs(const char *from, const char *to)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		execlp("bindfs", "bindfs", from, to, (char *)NULL);
+		_exit(127);
+	}
+	waitpid(pid, &status, 0);
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static void write_through_fuse(struct fixture *f)
+{
+	char a[KIT_PATH_ROOM], b[KIT_PATH_ROOM];
+
+	kit_path(a, f->drive, "a");
+	kit_path(b, f->drive, "b");
+	assert_int_equal(mkdir(a, 0755), 0);
+	for (int i = 0; i < 50; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "f%d", i);
+		kit_write(a, name, name);
+	}
+	assert_int_equal(rename(a, b), 0);
+	kit_write(b, "last", "x");
+	assert_int_equal(mkdir(a, 0755), 0);
+	kit_write(a, "again", "x");
+}
+
+static void test_fuse_is_watched_by_inotify_with_weak_ids(void **state)
+{
+	struct fixture *f = *state;
+	const struct kit_frame *ready;
+
+	if (!run_bindfs(f->other, f->drive)) {
+		print_message("skipped: bindfs cannot mount here\n");
+		skip();
+	}
+	kit_start(&f->k);
+	f->started = true;
+	ready = kit_drive(&f->k, 1, f->drive, WATCH_FANOTIFY);
+	assert_int_equal(ready->o.type, OBSERVED_FAILED);
+	ready = kit_drive(&f->k, 1, f->drive, WATCH_AUTO);
+	assert_int_equal(ready->o.type, OBSERVED_READY);
+	assert_int_equal(ready->o.backend, WATCH_INOTIFY);
+	assert_int_equal(ready->o.flags, WATCH_WEAK_IDS | WATCH_WEAK_BARRIER);
+	assert_non_null(strstr(ready->text, "fuse"));
+	kit_follow(&f->k, ready, f->drive);
+	kit_sync(&f->k);
+	write_through_fuse(f);
+	kit_sync(&f->k);
+	kit_assert_truth(&f->k);
+	assert_int_equal(kit_entries(&f->k), 54);
+	assert_int_equal(f->k.overflows, 0);
+	kit_forget(&f->k);
+	while (umount2(f->drive, 0) != 0)
+		assert_int_equal(errno, EBUSY);
+	await_root_gone(f);
+}
+
+static void test_overlay_is_watched(void **state)
+{
+	struct fixture *f = *state;
+	char lower[KIT_PATH_ROOM], upper[KIT_PATH_ROOM], work[KIT_PATH_ROOM], options[4 * KIT_PATH_ROOM];
+	const struct kit_frame *ready;
+
+	mount_tmpfs(f->other);
+	kit_path(lower, f->other, "lower");
+	kit_path(upper, f->other, "upper");
+	kit_path(work, f->other, "work");
+	mkdir(lower, 0755);
+	mkdir(upper, 0755);
+	mkdir(work, 0755);
+	kit_write(lower, "below", "x");
+	snprintf(options, sizeof(options), "lowerdir=%s,upperdir=%s,workdir=%s", lower, upper, work);
+	if (mount("overlay", f->drive, "overlay", 0, options) != 0) {
+		print_message("skipped: cannot mount an overlay: %s\n", strerror(errno));
+		umount2(f->other, MNT_DETACH);
+		skip();
+	}
+	kit_start(&f->k);
+	f->started = true;
+	ready = kit_drive(&f->k, 1, f->drive, WATCH_AUTO);
+	assert_int_equal(ready->o.type, OBSERVED_READY);
+	kit_follow(&f->k, ready, f->drive);
+	kit_sync(&f->k);
+	kit_write(f->drive, "below", "copied up");
+	kit_write(f->drive, "above", "y");
+	kit_sync(&f->k);
+	kit_assert_truth(&f->k);
+	umount2(f->drive, MNT_DETACH);
+	umount2(f->other, MNT_DETACH);
+}
+
+#define claim(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		claim(test_unmount_succeeds_and_the_root_is_gone),
+		claim(test_lazy_unmount_takes_the_root_away),
+		claim(test_mount_over_the_root_takes_it_away),
+		claim(test_another_mount_at_the_same_place_is_another_root),
+		claim(test_mount_inside_a_drive_is_told_and_not_entered),
+		claim(test_drives_behind_bind_mounts_are_told_apart),
+		claim(test_fuse_is_watched_by_inotify_with_weak_ids),
+		claim(test_overlay_is_watched),
+	};
+
+	if (!kit_has_capabilities() || !make_mounts_private()) {
+		print_message("skipped: mounting needs CAP_SYS_ADMIN: %s\n", strerror(errno));
+		return 0;
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
