@@ -19,5 +19,3 @@ int starter_fork(struct starter **out);
 int starter_watcher(struct starter *s, int *fd, pid_t *pid);
 void starter_free(struct starter *s); /* NULL is allowed */
 
-/* The watcher process's main (watcher/process.c): serve requests on `socket` until it closes.  Returns an exit status. */
-int watcher_main(int socket);

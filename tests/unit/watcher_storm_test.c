@@ -80,8 +80,8 @@ static void operate(const struct storm *s, unsigned *seed)
 		renameat2(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE);
 		break;
 	case 11:
-		if (s->links)
-			link(a, b);
+		if (s->links && link(a, b) != 0)
+			unlink(b);
 		break;
 	case 12:
 		if (symlink("a/b", a) != 0)

@@ -1,0 +1,215 @@
+"""Configurations that cannot be served: one clear line that names the thing and what to do, and a non-zero exit."""
+import os
+import socket
+import stat
+import subprocess
+import unittest
+
+from harness import DaemonCase, program
+from workload import make_tree, run
+
+
+class RefusedTest(DaemonCase):
+    def refused(self, *words, daemon=None):
+        line = (daemon or self.daemon).refuse()
+        for word in words:
+            self.assertIn(str(word), line)
+
+    def rewrite(self, old, new):
+        text = self.daemon.config.read_text()
+        self.assertIn(old, text)
+        self.daemon.config.write_text(text.replace(old, new))
+
+    def test_no_configuration(self):
+        self.daemon.config.unlink()
+        self.refused(self.daemon.config)
+
+    def test_a_missing_drive(self):
+        self.root.rmdir()
+        self.refused("music", self.root)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs another user")
+    def test_an_unreadable_drive(self):
+        self.root.chmod(0)
+        self.work.chmod(0o755)
+        self.daemon.folder.chmod(0o755)
+        self.daemon.state.mkdir(mode=0o700)
+        os.chown(self.daemon.state, 65534, 65534)
+        result = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                                 program("wakelined"), "--config", str(self.daemon.config)],
+                                capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+        self.assertGreater(result.returncode, 0)
+        self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
+        self.assertIn(str(self.root), result.stderr)
+
+    def test_a_drive_that_is_a_file(self):
+        self.root.rmdir()
+        self.root.touch()
+        self.refused("music", self.root)
+
+    def test_a_drive_behind_a_symlink(self):
+        link = self.work / "link"
+        link.symlink_to(self.root)
+        self.rewrite(f"path = {self.root}", f"path = {link}")
+        self.refused(link)
+
+    def test_a_relative_path(self):
+        self.rewrite(f"path = {self.root}", "path = drive")
+        self.refused("drive", "absolute")
+
+    def test_the_state_directory_inside_a_drive(self):
+        self.rewrite(f"state_dir = {self.daemon.state}", f"state_dir = {self.root}/state")
+        self.refused(f"{self.root}/state", "music")
+        self.assertFalse((self.root / "state").exists())
+
+    def test_one_drive_twice(self):
+        self.refused("music", "films", daemon=self.new_daemon({"music": self.root, "films": self.root}))
+
+    def test_a_drive_inside_another(self):
+        inner = self.root / "inner"
+        inner.mkdir()
+        self.refused("music", "inner", daemon=self.new_daemon({"music": self.root, "inner": inner}))
+
+    def test_an_unknown_key(self):
+        self.rewrite("path =", "setle = 5ms\npath =")
+        self.refused("setle", "settle", f"{self.daemon.config}:")
+
+    def test_an_unknown_section(self):
+        self.rewrite("[server]", "[sever]")
+        self.refused("sever", "server")
+
+    def test_values_that_are_none(self):
+        for key, value in (("settle", "soon"), ("settle", "-1ms"), ("max_wait", "5 parsecs"), ("backend", "magic"),
+                           ("retain_changes", "many"), ("retain_changes", "0")):
+            with self.subTest(key=key, value=value):
+                daemon = self.new_daemon({"music": self.root}, settings={"music": {key: value}})
+                self.refused(key, value, daemon=daemon)
+
+    def test_a_name_that_is_none(self):
+        self.rewrite('[drive "music"]', '[drive "My Music"]')
+        self.refused("My Music")
+
+    def test_a_listen_address_that_is_none(self):
+        self.rewrite("listen = 127.0.0.1", "listen = everywhere")
+        self.refused("listen", "everywhere")
+
+    def test_no_drive_at_all(self):
+        self.daemon.config.write_text("[server]\n")
+        self.refused("drive")
+
+    def test_a_port_in_use(self):
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", self.daemon.port))
+            other.listen()
+            self.refused(self.daemon.port)
+
+    def test_a_store_locked_by_another_daemon(self):
+        self.daemon.start()
+        second = self.new_daemon({"music": self.root})
+        second.state = self.daemon.state
+        second.write_config()
+        self.refused(self.daemon.state, self.daemon.pid, daemon=second)
+        self.daemon.connect().ping()
+
+    def test_a_store_of_a_newer_version(self):
+        self.daemon.start()
+        self.daemon.stop()
+        self.make_newer(self.daemon.state / "store" / "store.mdb")
+        self.refused(self.daemon.state, "newer")
+
+    def make_newer(self, path):
+        """Raise the format number in a store, with LMDB's own tools."""
+        dump = subprocess.run(["mdb_dump", "-a", "-n", str(path)], check=True, capture_output=True, text=True).stdout
+        lines = dump.splitlines()
+        at = next(i for i, line in enumerate(lines) if line.strip() == b"format".hex())
+        value = bytearray.fromhex(lines[at + 1].strip())
+        value[0] = 99
+        lines[at + 1] = " " + value.hex()
+        path.unlink()
+        subprocess.run(["mdb_load", "-n", str(path)], input="\n".join(lines) + "\n", text=True, check=True)
+        path.chmod(stat.S_IRUSR | stat.S_IWUSR)
+
+
+class OfflineTest(DaemonCase):
+    def test_a_known_drive_that_is_missing_starts_offline(self):
+        """NOMASS: no deletions, the others are served, and the drive comes back as it was."""
+        films = self.work / "films"
+        make_tree(films, 2)
+        make_tree(self.root, 2)
+        self.daemon = self.new_daemon({"music": self.root, "films": films})
+        self.daemon.start()
+        replica = self.replica().from_snapshot()
+        self.daemon.stop()
+        self.root.rename(self.work / "away")
+        self.daemon.start()
+        self.assertEqual(self.daemon.status("music")["state"], "offline")
+        self.assert_truth(self.replica(drive="films").from_snapshot())
+        frozen = self.replica().from_snapshot()
+        self.assertEqual(frozen.tree.states(), replica.tree.states())
+        self.daemon.stop()
+        (self.work / "away").rename(self.root)
+        self.daemon.start()
+        replica.resume(self.daemon.connect())
+        self.assert_truth(replica)
+        self.assertFalse(replica.events("drive.file.deleted", "drive.file.created"))
+
+
+class CheckTest(DaemonCase):
+    def test_of_a_good_store(self):
+        make_tree(self.root)
+        self.daemon.start()
+        self.assert_truth(self.replica().from_snapshot())
+        self.daemon.stop()
+        self.assertTrue(self.daemon.check().strip())
+
+    def test_of_a_store_in_use(self):
+        self.daemon.start()
+        result = subprocess.run([program("wakelined"), "--check", "--config", str(self.daemon.config)],
+                                capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+        self.assertGreater(result.returncode, 0)
+        self.assertIn(str(self.daemon.pid), result.stdout + result.stderr)
+
+    def test_a_broken_store_is_put_aside_and_clients_start_afresh(self):
+        make_tree(self.root)
+        self.daemon.start()
+        replica = self.replica().from_snapshot()
+        self.daemon.kill()
+        store = self.daemon.state / "store" / "store.mdb"
+        with open(store, "r+b") as file:
+            for page in range(2, store.stat().st_size // 4096):
+                file.seek(page * 4096)
+                file.write(os.urandom(4096))
+        # The child that reads it first may die of that, as it should; no sanitizer needs to tell us.
+        self.daemon.environment = {"ASAN_OPTIONS": "handle_segv=0:handle_sigbus=0:handle_abort=0:handle_sigfpe=0"}
+        self.daemon.start()
+        self.assertTrue([name for name in os.listdir(self.daemon.state) if name.startswith("broken-")])
+        self.daemon.tokens.clear()
+        connection = self.daemon.connect()
+        connection.send({"type": "subscribe", "id": "x", "stream": "drive:music", "from": replica.cursor})
+        self.assertEqual(connection.expect("reset")["reason"], "epoch")
+        self.assert_truth(self.replica(connection).from_snapshot())
+
+    def test_a_copied_store_begins_a_new_epoch(self):
+        make_tree(self.root)
+        self.daemon.start()
+        replica = self.replica().from_snapshot()
+        self.daemon.stop()
+        run("cp", "-a", self.daemon.state, self.work / "backup")
+        self.daemon.start()
+        (self.root / "later").touch()
+        replica.resume(self.daemon.connect())
+        self.assert_truth(replica)
+        self.daemon.stop()
+        run("rm", "-rf", self.daemon.state)
+        run("cp", "-a", self.work / "backup", self.daemon.state)
+        self.daemon.start()
+        connection = self.daemon.connect()
+        connection.send({"type": "subscribe", "id": "x", "stream": "drive:music", "from": replica.cursor})
+        self.assertEqual(connection.expect("reset")["reason"], "epoch")
+        again = self.replica(connection).from_snapshot()
+        (self.root / "again").touch()
+        self.assert_truth(again)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,171 @@
+"""What the HTTP interface tells of drives and runs, and whom."""
+import unittest
+
+from harness import DaemonCase
+from replica import parse_cursor
+from truth import parse_time
+from workload import make_tree
+
+DRIVE_FIELDS = {"name", "root", "backend", "state", "epoch", "seq", "floor", "entries", "pending", "last_run"}
+RUN_FIELDS = {"run", "trigger", "started", "seconds", "entries", "changes", "error"}
+
+
+class StatusTest(DaemonCase):
+    def setUp(self):
+        super().setUp()
+        make_tree(self.root, 3, 3)
+        self.daemon.start()
+        self.live = self.replica().from_snapshot().settle()
+
+    def test_of_a_drive_at_rest(self):
+        status = self.daemon.status("music")
+        self.assertTrue(DRIVE_FIELDS <= status.keys(), DRIVE_FIELDS - status.keys())
+        epoch, seq = parse_cursor(self.live.cursor)
+        self.assertEqual(status["root"], str(self.root))
+        self.assertIn(status["backend"], ("fanotify", "inotify"))
+        self.assertEqual((status["state"], status["epoch"], status["seq"]), ("live", epoch, seq))
+        self.assertEqual((status["floor"], status["entries"], status["pending"]), (1, 3 * (2 + 4), 0))
+        self.assertEqual(status["last_run"]["trigger"], "first_index")
+
+    def test_entries_and_seq_follow_the_drive(self):
+        before = self.daemon.status("music")
+        (self.root / "one").touch()
+        (self.root / "two").mkdir()
+        self.live.settle()
+        after = self.daemon.status("music")
+        self.assertEqual(after["seq"], before["seq"] + 2)
+        while after["entries"] != before["entries"] + 2:        # told now and then, not with each change
+            self.live.settle()
+            after = self.daemon.status("music")
+
+    def test_of_drives_that_the_token_does_not_cover_is_silent(self):
+        token = self.daemon.token("read", drives=("films",))
+        self.assertEqual(self.daemon.http("GET", "/api/sync/status", token=token).body, {"drives": []})
+
+    def trigger(self, **body):
+        return self.daemon.http("POST", "/api/sync/trigger", {"drive": "music", **body},
+                                token=self.daemon.token("read", "admin"))
+
+    def run_to_end(self, **body):
+        answer = self.trigger(**body)
+        self.assertEqual(answer.status, 202, answer.text)
+        run = answer.body["run"]
+        self.live.until(lambda item: item["event"] == "sync.completed" and item["run"] == run)
+        return run
+
+    def test_history_of_runs(self):
+        runs = [self.run_to_end(), self.run_to_end(path="album 1")]
+        history = self.daemon.http("GET", "/api/sync/history?drive=music").body["runs"]
+        self.assertEqual([entry["run"] for entry in history], [runs[1], runs[0], 1])
+        self.assertEqual([entry["trigger"] for entry in history], ["manual", "manual", "first_index"])
+        for entry in history:
+            self.assertTrue(RUN_FIELDS - {"error"} <= entry.keys(), RUN_FIELDS - entry.keys())
+            self.assertGreaterEqual(entry["seconds"], 0)
+            parse_time(entry["started"])
+            self.assertFalse(entry.get("error"))
+        self.assertEqual([entry["entries"] for entry in history], [5, 18, 18])
+        self.assertEqual(history[0]["path"], "album 1")
+
+    def test_history_in_pages(self):
+        runs = [1] + [self.run_to_end() for _ in range(5)]
+        seen, query = [], "/api/sync/history?drive=music&limit=2"
+        page = self.daemon.http("GET", query).body
+        while True:
+            self.assertLessEqual(len(page["runs"]), 2)
+            seen += [entry["run"] for entry in page["runs"]]
+            if not page.get("next"):
+                break
+            page = self.daemon.http("GET", f"{query}&before={page['next']}").body
+        self.assertEqual(seen, runs[::-1])
+
+    def test_a_second_trigger_joins_the_run_that_is_going(self):
+        make_tree(self.root / "more", 200, 20)
+        first, second = self.trigger(), self.trigger()
+        self.assertEqual((first.status, second.status), (202, 202))
+        self.live.until(lambda item: item["event"] == "sync.completed" and item["run"] == second.body["run"])
+        self.assertIn(second.body["run"] - first.body["run"], (0, 1))
+        self.assert_truth(self.live)
+
+    def test_a_run_that_finds_something_says_so(self):
+        """The watcher sees everything, so only what happened while we were down is left for a run to find."""
+        self.daemon.stop()
+        (self.root / "new").touch()
+        self.daemon.start()
+        self.live.resume(self.daemon.connect())
+        done = self.live.until(lambda item: item["event"] == "sync.completed" and item["trigger"] == "start")
+        self.assertEqual((done["changes"], done["entries"]), (1, 19))
+
+
+class AccessTest(DaemonCase):
+    def setUp(self):
+        super().setUp()
+        self.daemon.start()
+
+    def refused(self, status, code, method, path, body=None, **options):
+        answer = self.daemon.http(method, path, body, **options)
+        self.assertEqual((answer.status, answer.body["error"]["code"]), (status, code), answer.text)
+        self.assertTrue(answer.body["error"]["message"])
+
+    def test_health_needs_no_token(self):
+        self.assertEqual(self.daemon.http("GET", "/healthz", token="").status, 200)
+
+    def test_nobody_is_served_without_a_token(self):
+        for method, path in (("GET", "/api/sync/status"), ("POST", "/api/sync/trigger"),
+                             ("GET", "/api/sync/history?drive=music"), ("POST", "/api/sync/barrier")):
+            with self.subTest(path=path):
+                self.refused(401, "unauthorized", method, path, token="")
+                self.refused(401, "unauthorized", method, path, token="x" * 43)
+                self.refused(401, "unauthorized", method, path, token="not a token")
+
+    def test_tokens_are_made_by_administrators_of_all_drives_alone(self):
+        body = {"name": "x", "scopes": ["read"], "drives": ["*"]}
+        self.refused(401, "unauthorized", "POST", "/api/tokens", body, token="")
+        self.refused(403, "forbidden", "POST", "/api/tokens", body)
+        limited = self.daemon.token("read", "admin", drives=("music",))
+        self.refused(403, "forbidden", "POST", "/api/tokens", body, token=limited)
+        self.refused(403, "forbidden", "GET", "/api/tokens", token=limited)
+
+    def test_a_drive_that_the_token_does_not_cover(self):
+        token = self.daemon.token("read", "admin", drives=("films",))
+        for method, path, body in (("POST", "/api/sync/trigger", {"drive": "music"}),
+                                   ("GET", "/api/sync/history?drive=music", None),
+                                   ("POST", "/api/sync/barrier", {"stream": "drive:music"})):
+            with self.subTest(path=path):
+                self.refused(403, "forbidden", method, path, body, token=token)
+
+    def test_a_reader_may_not_trigger(self):
+        self.refused(403, "forbidden", "POST", "/api/sync/trigger", {"drive": "music"})
+
+    def test_what_is_not_there(self):
+        admin = self.daemon.token("read", "admin")
+        self.refused(404, "not_found", "GET", "/api/nothing")
+        self.refused(404, "not_found", "POST", "/api/sync/trigger", {"drive": "nothing"}, token=admin)
+        self.refused(404, "not_found", "POST", "/api/sync/trigger", {"drive": "music", "path": "nothing"}, token=admin)
+        self.refused(404, "not_found", "GET", "/api/sync/history?drive=nothing")
+        self.refused(404, "not_found", "POST", "/api/sync/barrier", {"stream": "drive:nothing"})
+
+    def test_a_wrong_method(self):
+        self.assertEqual(self.daemon.http("POST", "/api/sync/status", {}).status, 405)
+        self.assertEqual(self.daemon.http("GET", "/api/sync/trigger").status, 405)
+
+    def test_a_body_that_is_wrong(self):
+        admin = self.daemon.token("read", "admin")
+        for body in ("", "{", "[]", "null", '{"drive":7}', '{"path":"x"}', '{"drive":"music","path":"../x"}',
+                     '{"drive":"music","path":"/etc"}', "x" * 1000):
+            with self.subTest(body=body):
+                answer = self.daemon.http("POST", "/api/sync/trigger", body, token=admin)
+                self.assertIn(answer.status, (400, 404), answer.text)
+                self.assertIn("error", answer.body)
+        for query in ("", "?drive=", "?drive=music&limit=x", "?drive=music&before=-1", "?drive=music&limit=0"):
+            with self.subTest(query=query):
+                answer = self.daemon.http("GET", "/api/sync/history" + query)
+                self.assertIn(answer.status, (400, 404), answer.text)
+
+    def test_a_body_that_is_too_large(self):
+        answer = self.daemon.http("POST", "/api/sync/trigger", '{"drive":"' + "x" * (1 << 20) + '"}',
+                                  token=self.daemon.token("read", "admin"))
+        self.assertEqual((answer.status, answer.body["error"]["code"]), (413, "too_large"))
+
+
+if __name__ == "__main__":
+    unittest.main()

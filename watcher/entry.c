@@ -1,0 +1,157 @@
+/* A name is pinned by O_PATH first and everything is then asked of that descriptor: two calls by name could speak of two
+ * files, and an identity with another file's state would be journalled as a change that never was. */
+#include "watcher/entry.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+enum { LOOK_MASK = STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID };
+#define MOUNT_BIT (UINT64_C(1) << 63)
+
+union handle_buffer {
+	struct file_handle handle;
+	char room[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+};
+
+static struct entry_time time_of(const struct statx_timestamp *t)
+{
+	return (struct entry_time){.seconds = t->tv_sec, .nanoseconds = t->tv_nsec};
+}
+
+static bool kind_of(uint16_t mode, enum entry_kind *kind)
+{
+	if (S_ISREG(mode))
+		*kind = ENTRY_FILE;
+	else if (S_ISDIR(mode))
+		*kind = ENTRY_DIR;
+	else if (S_ISLNK(mode))
+		*kind = ENTRY_SYMLINK;
+	else
+		return false;
+	return true;
+}
+
+static bool is_mount(const struct statx *x, const struct entry_rule *rule)
+{
+	if (x->stx_attributes_mask & x->stx_attributes & STATX_ATTR_MOUNT_ROOT)
+		return true;
+	return S_ISDIR(x->stx_mode) && makedev(x->stx_dev_major, x->stx_dev_minor) != rule->device;
+}
+
+static int id_by_handle(int fd, uint64_t inode, struct file_id *id)
+{
+	union handle_buffer h;
+	int mount;
+
+	h.handle.handle_bytes = MAX_HANDLE_SZ;
+	if (name_to_handle_at(fd, "", &h.handle, &mount, AT_EMPTY_PATH) != 0)
+		return -errno;
+	return file_id_from_handle(id, inode, &h.handle);
+}
+
+static int id_of(int fd, const struct statx *x, const struct entry_rule *rule, struct file_id *id)
+{
+	int r;
+
+	if (rule->form == FILE_ID_HANDLE) {
+		r = id_by_handle(fd, x->stx_ino, id);
+		if (r != -EOPNOTSUPP && r != -EOVERFLOW)
+			return r;
+	}
+	if (rule->form != FILE_ID_INODE && x->stx_mask & STATX_BTIME &&
+	    (x->stx_btime.tv_sec != 0 || x->stx_btime.tv_nsec != 0))
+		file_id_from_birth(id, x->stx_ino, x->stx_btime.tv_sec, x->stx_btime.tv_nsec);
+	else
+		file_id_from_inode(id, x->stx_ino);
+	return 0;
+}
+
+static int statx_fd(int fd, struct statx *x)
+{
+	return statx(fd, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT, LOOK_MASK, x) == 0 ? 0 : -errno;
+}
+
+static int state_of(const struct statx *x, const struct entry_rule *rule, struct entry_state *state)
+{
+	if (!kind_of(x->stx_mode, &state->kind))
+		return ENTRY_ABSENT;
+	state->mount = is_mount(x, rule);
+	state->mode = x->stx_mode & 07777;
+	state->uid = x->stx_uid;
+	state->gid = x->stx_gid;
+	state->links = x->stx_nlink;
+	state->size = x->stx_size;
+	state->mtime = time_of(&x->stx_mtime);
+	state->ctime = time_of(&x->stx_ctime);
+	state->birth = x->stx_mask & STATX_BTIME ? time_of(&x->stx_btime) : (struct entry_time){0};
+	return 0;
+}
+
+int entry_of_fd(int fd, const struct entry_rule *rule, struct file_id *id, struct entry_state *state)
+{
+	struct statx x;
+	int r = statx_fd(fd, &x);
+
+	if (r == 0)
+		r = state_of(&x, rule, state);
+	return r == 0 ? id_of(fd, &x, rule, id) : r;
+}
+
+int entry_id_of_fd(int fd, const struct entry_rule *rule, struct file_id *id)
+{
+	struct entry_state state;
+
+	return entry_of_fd(fd, rule, id, &state);
+}
+
+/* What is mounted here may have the identity of something that is on the drive as well (all roots of ext4 look alike, a
+ * bind mount shows one directory twice): the mount's own number, as a weak id, is never mistaken for either. */
+static void id_of_mount(const struct statx *x, struct file_id *id)
+{
+	file_id_from_inode(id, MOUNT_BIT | (x->stx_mask & STATX_MNT_ID ? x->stx_mnt_id : x->stx_ino));
+}
+
+static int read_target(int fd, struct observation *o, char *target)
+{
+	ssize_t n = readlinkat(fd, "", target, ENTRY_TARGET_ROOM - 1);
+
+	if (n < 0)
+		return -errno;
+	o->target_len = (size_t)n;
+	return 0;
+}
+
+static int look_at_fd(int fd, const struct entry_rule *rule, struct observation *o, char *target)
+{
+	struct statx x;
+	int r = statx_fd(fd, &x);
+
+	o->target = target;
+	o->target_len = 0;
+	if (r == 0)
+		r = state_of(&x, rule, &o->state);
+	if (r == 0 && o->state.mount)
+		id_of_mount(&x, &o->id);
+	else if (r == 0)
+		r = id_of(fd, &x, rule, &o->id);
+	if (r == 0 && o->state.kind == ENTRY_SYMLINK)
+		r = read_target(fd, o, target);
+	return r;
+}
+
+int entry_look(int dir_fd, const char *name, const struct entry_rule *rule, struct observation *o,
+               char target[ENTRY_TARGET_ROOM])
+{
+	int fd = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	int r;
+
+	if (fd < 0)
+		return errno == ENOENT ? ENTRY_ABSENT : -errno;
+	r = look_at_fd(fd, rule, o, target);
+	close(fd);
+	return r;
+}
