@@ -303,8 +303,7 @@ static void take_down(struct daemon *d)
 {
 	engine_stop(d->engine);
 	if (d->news.on_mail != NULL) {
-		if (d->server != NULL)
-			mailbox_close(&d->news);
+		mailbox_close(&d->news);
 		if (d->sigterm.data != NULL) {
 			uv_close((uv_handle_t *)&d->sigterm, NULL);
 			uv_close((uv_handle_t *)&d->sigint, NULL);

@@ -173,6 +173,8 @@ int outcome_moved(struct drive *d, struct held *h, uint64_t parent)
 		r = note_open(d, is.node, open);
 	if (r == 0)
 		r = outcome_for_links(d, &is, held_is_weak(d, h));
+	if (r == 0 && !held_is_dir(h) && is.state.links > 1)
+		r = removal_look_at_links(d, &is.id); /* seen before the other name went, and perhaps before it was written to */
 	detector_release(d, h);
 	if (r == 0 && held_is_dir(h) && h->scan == 0 && (walk_reconciling(d) || held_is_weak(d, h)))
 		return walk_arrived(d, h); /* perhaps out of a part that the run has not reached into one that it has left */
