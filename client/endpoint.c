@@ -49,7 +49,7 @@ static char *strip_brackets(const char *host)
 }
 
 static bool fill_url(struct endpoint *e, const char *scheme, const char *host, const char *port,
-                     const char *path)
+		     const char *path)
 {
 	bool tls = strcmp(scheme, "https") == 0;
 
@@ -89,14 +89,14 @@ static bool parse_url(struct endpoint *e, const char *text, char *error)
 {
 	CURLU *url = curl_url();
 	bool good = url != NULL &&
-	            curl_url_set(url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK &&
-	            take_parts(e, url);
+		    curl_url_set(url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK &&
+		    take_parts(e, url);
 
 	curl_url_cleanup(url);
 	if (!good)
 		snprintf(error, ENDPOINT_ERROR_MAX,
-		         "`%.200s` is no URL of a server; write it as http://host:7420 or https://host",
-		         text);
+			 "`%.200s` is no URL of a server; write it as http://host:7420 or https://host",
+			 text);
 	return good;
 }
 
@@ -108,7 +108,7 @@ static bool read_token(struct endpoint *e, const char *path, char *error)
 
 	if (file == NULL) {
 		snprintf(error, ENDPOINT_ERROR_MAX, "cannot read the token in %.200s: %s", path,
-		         strerror(errno));
+			 strerror(errno));
 		return false;
 	}
 	good = fgets(line, sizeof(line), file) != NULL;
@@ -124,7 +124,7 @@ static bool read_token(struct endpoint *e, const char *path, char *error)
 }
 
 static bool take_token(struct endpoint *e, const struct options *o, char *(*environment)(const char *),
-                       char *error)
+		       char *error)
 {
 	const char *token;
 
@@ -135,7 +135,7 @@ static bool take_token(struct endpoint *e, const struct options *o, char *(*envi
 		return true;
 	if (token[strcspn(token, " \t\r\n")] != '\0') {
 		snprintf(error, ENDPOINT_ERROR_MAX,
-		         "the token has a space or a line break in it; copy it again");
+			 "the token has a space or a line break in it; copy it again");
 		return false;
 	}
 	e->token = strdup(token);
@@ -156,14 +156,14 @@ static bool use_socket(struct endpoint *e, const char *state, char *error)
 	e->port = 80;
 	if (strlen(e->socket) >= sizeof(address.sun_path)) {
 		snprintf(error, ENDPOINT_ERROR_MAX,
-		         "the state directory's path is too long for a socket: %.200s", state);
+			 "the state directory's path is too long for a socket: %.200s", state);
 		return false;
 	}
 	return e->url != NULL && e->host != NULL && e->prefix != NULL;
 }
 
 bool endpoint_init(struct endpoint *out, const struct options *o, enum endpoint_use use,
-                   char *(*environment)(const char *name), char error[ENDPOINT_ERROR_MAX])
+		   char *(*environment)(const char *name), char error[ENDPOINT_ERROR_MAX])
 {
 	const char *url =
 		use == ENDPOINT_LOCAL ? o->url : or_environment(o->url, environment, "WAKELINE_URL");
@@ -178,7 +178,7 @@ bool endpoint_init(struct endpoint *out, const struct options *o, enum endpoint_
 	}
 	if ((url == NULL || o->state != NULL) && (o->token != NULL || o->token_file != NULL)) {
 		snprintf(error, ENDPOINT_ERROR_MAX,
-		         "a token is for a server on the network: name it by --url; the socket needs none");
+			 "a token is for a server on the network: name it by --url; the socket needs none");
 		return false;
 	}
 	if (url != NULL && o->state == NULL)
@@ -226,20 +226,19 @@ static void explain_socket(const char *path, const char *reason, char *out)
 
 	if (error == EACCES || error == EPERM)
 		snprintf(out, ENDPOINT_ERROR_MAX,
-		         "may not use %.200s: run this as root or as wakelined's user, or use --url with a "
-		         "token",
-		         path);
+			 "may not use %.200s: run this as root or as wakelined's user, or use --url with a "
+			 "token",
+			 path);
 	else if (error == ENOENT || error == ENOTDIR)
-		snprintf(
-			out, ENDPOINT_ERROR_MAX,
-			"there is no %.200s: is wakelined running here with this state directory (--state)? "
-			"A server elsewhere is reached by --url",
-			path);
+		snprintf(out, ENDPOINT_ERROR_MAX,
+			 "there is no %.200s: is wakelined running here with this state directory (--state)? "
+			 "A server elsewhere is reached by --url",
+			 path);
 	else if (error == ECONNREFUSED)
 		snprintf(out, ENDPOINT_ERROR_MAX, "nobody listens on %.200s: start wakelined", path);
 	else
 		snprintf(out, ENDPOINT_ERROR_MAX, "cannot reach %.200s: %s; see wakelined's log", path,
-		         error != 0 ? strerror(error) : reason);
+			 error != 0 ? strerror(error) : reason);
 }
 
 void endpoint_explain(const struct endpoint *e, const char *reason, char out[ENDPOINT_ERROR_MAX])
@@ -247,9 +246,8 @@ void endpoint_explain(const struct endpoint *e, const char *reason, char out[END
 	if (e->socket != NULL)
 		explain_socket(e->socket, reason, out);
 	else
-		snprintf(
-			out, ENDPOINT_ERROR_MAX,
-			"cannot reach %.200s: %.150s; is wakelined running there, is this its address, and "
-			"does a firewall let it through?",
-			e->url, reason);
+		snprintf(out, ENDPOINT_ERROR_MAX,
+			 "cannot reach %.200s: %.150s; is wakelined running there, is this its address, and "
+			 "does a firewall let it through?",
+			 e->url, reason);
 }

@@ -29,7 +29,7 @@ enum endpoint_use {
 
 /* `environment` is getenv() or a test's.  False: `error` says what is wrong, for people. */
 bool endpoint_init(struct endpoint *out, const struct options *o, enum endpoint_use use,
-                   char *(*environment)(const char *name), char error[ENDPOINT_ERROR_MAX]);
+		   char *(*environment)(const char *name), char error[ENDPOINT_ERROR_MAX]);
 void endpoint_deinit(struct endpoint *e);
 /* For messages: the socket's path or the URL. */
 const char *endpoint_name(const struct endpoint *e);

@@ -92,7 +92,7 @@ static json_t *subscribe_frame(const struct feed *f)
 {
 	const char *from = f->cursor[0] != '\0' ? f->cursor : f->options.from_snapshot ? "snapshot" : "now";
 	json_t *frame = json_pack("{s:s,s:s,s:s,s:s}", "type", "subscribe", "id", "tail", "stream",
-	                          f->options.stream, "from", from);
+				  f->options.stream, "from", from);
 
 	if (f->options.events != NULL)
 		json_object_set_new(frame, "events", event_list(f->options.events));
@@ -109,7 +109,7 @@ void feed_connected(struct feed *f)
 	json_array_append_new(f->outbox, subscribe_frame(f));
 	if (f->options.until_barrier)
 		json_array_append_new(f->outbox, json_pack("{s:s,s:s,s:s}", "type", "barrier", "id", "until",
-		                                           "stream", f->options.stream));
+							   "stream", f->options.stream));
 }
 
 char *feed_next(struct feed *f)
@@ -148,7 +148,7 @@ static bool at_or_after(const char *a, const char *b)
 static enum feed_answer go_on_or_done(const struct feed *f)
 {
 	bool done = f->options.until_barrier && f->barrier[0] != '\0' && f->subscribed &&
-	            f->cursor[0] != '\0' && !f->in_snapshot && at_or_after(f->cursor, f->barrier);
+		    f->cursor[0] != '\0' && !f->in_snapshot && at_or_after(f->cursor, f->barrier);
 
 	return done ? FEED_DONE : FEED_GO_ON;
 }
@@ -228,7 +228,7 @@ static const char *reset_meaning(const char *reason)
 	} meanings[] = {
 		{"pruned", "older changes than the server keeps would be needed"},
 		{"future",
-	         "the cursor is ahead of the server: its store was restored from a backup or made anew"},
+		 "the cursor is ahead of the server: its store was restored from a backup or made anew"},
 		{"mismatch", "the cursor is not from this server's store"},
 		{"epoch", "the server began a new epoch: its store was replaced or restored"},
 		{"rights", "the token's rights changed"},
@@ -268,7 +268,8 @@ static enum feed_answer on_error(struct feed *f, const json_t *frame)
 	const char *message = json_string_value(json_object_get(frame, "message"));
 	const char *id = json_string_value(json_object_get(frame, "id"));
 	/* Whoever waits for a barrier wants an end: an offline drive may stay so for days. */
-	bool retry = json_is_true(json_object_get(frame, "retry")) && (id == NULL || strcmp(id, "until") != 0);
+	bool retry =
+		json_is_true(json_object_get(frame, "retry")) && (id == NULL || strcmp(id, "until") != 0);
 
 	notice(f, "the server %s: %.300s (%.40s)", retry ? "cannot at the moment" : "refused",
 	       message != NULL ? message : "no reason given", code != NULL ? code : "no code");
@@ -295,7 +296,7 @@ enum feed_answer feed_lost(struct feed *f)
 		return FEED_RECONNECT;
 	/* Half of one snapshot and the whole of another are not one state of the drive. */
 	notice(f, "the connection broke in the middle of the snapshot, so what was printed is not whole: "
-	          "run this again");
+		  "run this again");
 	return FEED_REFUSED;
 }
 

@@ -31,7 +31,7 @@ static void add_duration(struct table *t, const json_t *run)
 		table_add(t, "-"); /* it has not ended */
 	else
 		table_addf(t, "%.3f s",
-		           (double)(ended - started) + ((double)ended_ms - (double)started_ms) / 1000);
+			   (double)(ended - started) + ((double)ended_ms - (double)started_ms) / 1000);
 }
 
 static void add_run(struct table *t, const json_t *run)
@@ -51,13 +51,13 @@ static void add_run(struct table *t, const json_t *run)
 	table_addf(t, "%lld", (long long)json_integer_value(json_object_get(run, "entries")));
 	table_addf(t, "%lld", (long long)json_integer_value(json_object_get(run, "changes")));
 	table_addf(t, "%s%s%s", *path != '\0' ? path : "the whole drive",
-	           *text_of(run, "error") != '\0' ? ": " : "", text_of(run, "error"));
+		   *text_of(run, "error") != '\0' ? ": " : "", text_of(run, "error"));
 }
 
 static void print_table(const json_t *runs)
 {
 	static const char *const headings[] = {"RUN",  "TRIGGER", "STATE",   "STARTED",
-	                                       "TOOK", "ENTRIES", "CHANGES", "WHAT"};
+					       "TOOK", "ENTRIES", "CHANGES", "WHAT"};
 	struct table t = {.columns = sizeof(headings) / sizeof(headings[0])};
 	const json_t *run;
 	size_t i;
@@ -65,8 +65,7 @@ static void print_table(const json_t *runs)
 	t.align[0] = t.align[4] = t.align[5] = t.align[6] = TABLE_RIGHT;
 	for (i = 0; i < t.columns; i++)
 		table_add(&t, headings[i]);
-	json_array_foreach (runs, i, run)
-		add_run(&t, run);
+	json_array_foreach(runs, i, run) add_run(&t, run);
 	table_print(&t, stdout);
 	table_deinit(&t);
 }
@@ -123,8 +122,7 @@ static void print_lines(const json_t *runs)
 	const json_t *run;
 	size_t i;
 
-	json_array_foreach (runs, i, run)
-		json_print(run);
+	json_array_foreach(runs, i, run) json_print(run);
 }
 
 int command_history(const struct options *o)

@@ -87,12 +87,12 @@ static int refused(const struct http *h, long status, const struct body *b)
 		complain("the server refused: %s (%s)", message, code != NULL ? code : "no code");
 	else
 		complain("the server at %s answered with HTTP status %ld and no explanation",
-		         endpoint_name(&h->endpoint), status);
+			 endpoint_name(&h->endpoint), status);
 	if (status == 401 && h->endpoint.token != NULL)
 		complain("the token is unknown, expired or revoked: see `wakeline token list` on the server");
 	else if (status == 401)
 		complain("give a token by --token-file, --token or WAKELINE_TOKEN; on the server "
-		         "`wakeline token create` makes one");
+			 "`wakeline token create` makes one");
 	json_decref(answer);
 	return CLIENT_REFUSED;
 }
@@ -121,7 +121,7 @@ static int read_answer(const struct http *h, long status, const struct body *b, 
 	if (*answer != NULL)
 		return CLIENT_OK;
 	complain("%s did not answer in JSON (%s): is this a wakelined?", endpoint_name(&h->endpoint),
-	         error.text);
+		 error.text);
 	return CLIENT_REFUSED;
 }
 
@@ -144,7 +144,7 @@ static void set_options(CURL *curl, const struct endpoint *e, const char *method
 
 /* -1: out of memory; else curl's code. */
 static int perform(const struct http *h, CURL *curl, const char *method, const char *path, const char *body,
-                   char *reason)
+		   char *reason)
 {
 	struct curl_slist *headers = NULL;
 	char *url = NULL;

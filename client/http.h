@@ -17,6 +17,6 @@ void http_close(struct http *h);
  * wanted) is the caller's; NULL when the server sent no body.  Else it has been said on stderr what was
  * wrong. */
 int http_call(const struct http *h, const char *method, const char *path, const json_t *body,
-              json_t **answer);
+	      json_t **answer);
 /* "name=" with the value escaped, behind ? or &; to be freed.  NULL: out of memory. */
 char *http_query(const char *path, const char *name, const char *value);

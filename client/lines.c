@@ -118,7 +118,7 @@ static void print_details(FILE *out, const json_t *item)
 	}
 	if (what != NULL && strcmp(what, "content") != 0)
 		fputs(strcmp(what, "meta") == 0 ? "  (only mode, owner or links)"
-		                                : "  (content may be the same)",
+						: "  (content may be the same)",
 		      out);
 	if (json_is_true(json_object_get(item, "open")))
 		fputs("  (still being written)", out);
@@ -165,7 +165,7 @@ static void print_text(FILE *out, const json_t *item, const char *key)
 static void print_other(FILE *out, const json_t *item, const char *event)
 {
 	static const char *const texts[] = {"topic",   "drive", "client", "name",
-	                                    "trigger", "path",  "rule",   "copy"};
+					    "trigger", "path",  "rule",   "copy"};
 	static const char *const numbers[] = {"entries", "changes", "seconds"};
 
 	escape_print(out, event, strcspn(event, "."));
@@ -194,7 +194,7 @@ static void print_verb(FILE *out, const char *event, enum lines_style style)
 		if (strcmp(verbs[i].event, event) != 0)
 			continue;
 		fprintf(out, "%s%-9s%s  ", style == LINES_COLOUR ? verbs[i].colour : "", verbs[i].text,
-		        style == LINES_COLOUR ? "\033[0m" : "");
+			style == LINES_COLOUR ? "\033[0m" : "");
 		return;
 	}
 	escape_print_str(out, event);

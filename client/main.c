@@ -35,7 +35,7 @@ static const struct command commands[] = {
 			"  --json            one JSON object a line; the last of a batch has a \"cursor\"\n"
 			"All but the items goes to stderr.  DRIVE may also be `bus`: who comes and goes.\n",
 		.options = OPTION_AFTER | OPTION_FROM_SNAPSHOT | OPTION_EVENTS | OPTION_UNTIL_BARRIER |
-                           OPTION_CLIENT | OPTION_JSON,
+			   OPTION_CLIENT | OPTION_JSON,
 		.min = 1,
 		.max = 1,
 		.run = command_tail,
@@ -90,7 +90,7 @@ static const struct command commands[] = {
 			"  --expires 30d     good for so long: s, m, h, d or w (for ever)\n"
 			"  --json            {\"id\",\"token\",…}\n",
 		.options = OPTION_NAME | OPTION_DRIVE | OPTION_READ | OPTION_WRITE | OPTION_ADMIN |
-                           OPTION_EXPIRES | OPTION_JSON,
+			   OPTION_EXPIRES | OPTION_JSON,
 		.run = command_token_create,
 	},
 	{
@@ -167,7 +167,7 @@ static int unknown_command(const struct options *o)
 		complain("say what to do with tokens: token create, token list or token revoke");
 	else
 		complain("there is no command `%s`; there are tail, status, sync, trigger, history and token",
-		         o->args[0]);
+			 o->args[0]);
 	return CLIENT_USAGE;
 }
 
@@ -181,7 +181,7 @@ static int run(const struct command *c, const struct options *o, size_t words)
 	}
 	if (foreign != 0) {
 		complain("`wakeline %s` has no option --%s; see `wakeline %s --help`", c->name,
-		         option_name(foreign), c->name);
+			 option_name(foreign), c->name);
 		return CLIENT_USAGE;
 	}
 	if (o->arg_count - words < c->min || o->arg_count - words > c->max) {

@@ -67,7 +67,8 @@ static void print_reasons(const json_t *drives)
 	const json_t *drive;
 	size_t i;
 
-	json_array_foreach (drives, i, drive) {
+	json_array_foreach(drives, i, drive)
+	{
 		const char *why = json_string_value(json_object_get(drive, "why"));
 
 		if (why == NULL || *why == '\0')
@@ -82,7 +83,7 @@ static void print_reasons(const json_t *drives)
 static void print_status(const json_t *drives)
 {
 	static const char *const headings[] = {"DRIVE", "STATE", "BACKEND",  "ENTRIES", "PENDING",
-	                                       "FLOOR", "SEQ",   "LAST RUN", "ROOT"};
+					       "FLOOR", "SEQ",   "LAST RUN", "ROOT"};
 	struct table t = {.columns = sizeof(headings) / sizeof(headings[0])};
 	const json_t *drive;
 	size_t i;
@@ -91,8 +92,7 @@ static void print_status(const json_t *drives)
 		t.align[i] = TABLE_RIGHT;
 	for (i = 0; i < t.columns; i++)
 		table_add(&t, headings[i]);
-	json_array_foreach (drives, i, drive)
-		add_drive(&t, drive);
+	json_array_foreach(drives, i, drive) add_drive(&t, drive);
 	table_print(&t, stdout);
 	table_deinit(&t);
 	print_reasons(drives);

@@ -143,7 +143,7 @@ static void connect_now(struct stream *s)
 	};
 
 	snprintf(s->reason, sizeof(s->reason), "%s",
-	         e->socket != NULL ? "no answer on the socket" : "no such host");
+		 e->socket != NULL ? "no answer on the socket" : "no such host");
 	s->open = true;
 	if (lws_client_connect_via_info(&info) == NULL)
 		disconnected(s); /* on_event() may have been called already: then this does nothing */

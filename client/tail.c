@@ -111,8 +111,8 @@ int command_tail(const struct options *o)
 	}
 	/* `bus` is the one stream that is no drive's; a drive of that name is `drive:bus`. */
 	if (asprintf(&stream, "%s%s",
-	             strcmp(o->args[1], "bus") == 0 || strchr(o->args[1], ':') != NULL ? "" : "drive:",
-	             o->args[1]) < 0) {
+		     strcmp(o->args[1], "bus") == 0 || strchr(o->args[1], ':') != NULL ? "" : "drive:",
+		     o->args[1]) < 0) {
 		endpoint_deinit(&e);
 		complain("out of memory");
 		return CLIENT_UNREACHABLE;

@@ -47,7 +47,7 @@ static json_t *create_body(const struct options *o)
 	json_object_set_new(body, "drives", drive_list(o));
 	json_object_set_new(body, "scopes", scope_list(o->given));
 	json_object_set_new(body, "expires_in",
-	                    o->expires_in != 0 ? json_integer(o->expires_in) : json_null());
+			    o->expires_in != 0 ? json_integer(o->expires_in) : json_null());
 	return body;
 }
 
@@ -61,9 +61,8 @@ static char *joined(const json_t *list)
 
 	if (memory == NULL)
 		return NULL;
-	json_array_foreach (list, i, entry)
-		if (json_is_string(entry))
-			fprintf(memory, "%s%s", i > 0 ? "," : "", json_string_value(entry));
+	json_array_foreach(list, i, entry) if (json_is_string(entry))
+		fprintf(memory, "%s%s", i > 0 ? "," : "", json_string_value(entry));
 	fclose(memory);
 	return out;
 }
@@ -75,8 +74,8 @@ static void print_created(const json_t *answer, const char *name)
 
 	puts(json_string_value(json_object_get(answer, "token")));
 	complain("token %lld for `%s`: drives %s, may %s; keep it, it is not shown again",
-	         (long long)json_integer_value(json_object_get(answer, "id")), name,
-	         drives != NULL ? drives : "?", scopes != NULL ? scopes : "?");
+		 (long long)json_integer_value(json_object_get(answer, "id")), name,
+		 drives != NULL ? drives : "?", scopes != NULL ? scopes : "?");
 	free(drives);
 	free(scopes);
 }
@@ -165,8 +164,7 @@ static void print_tokens(const json_t *tokens)
 
 	for (i = 0; i < t.columns; i++)
 		table_add(&t, headings[i]);
-	json_array_foreach (tokens, i, token)
-		add_token(&t, token);
+	json_array_foreach(tokens, i, token) add_token(&t, token);
 	table_print(&t, stdout);
 	table_deinit(&t);
 }

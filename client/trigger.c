@@ -65,7 +65,7 @@ static int report_run(const json_t *run, bool json)
 	if (completed)
 		return CLIENT_OK;
 	complain("run %lld %s%s%s", (long long)json_integer_value(json_object_get(run, "run")), state,
-	         error != NULL && *error != '\0' ? ": " : "", error != NULL ? error : "");
+		 error != NULL && *error != '\0' ? ": " : "", error != NULL ? error : "");
 	return CLIENT_REFUSED;
 }
 

@@ -325,7 +325,7 @@ static void unknown_key(struct reader *r, const struct key *keys, const char *na
 	for (; keys[count].name != NULL; count++) {
 		names[count] = keys[count].name;
 		snprintf(known + strlen(known), sizeof(known) - strlen(known), "%s%s", count > 0 ? ", " : "",
-		         names[count]);
+			 names[count]);
 	}
 	meant = config_suggest(name, names, count);
 	if (meant != NULL)
@@ -335,7 +335,7 @@ static void unknown_key(struct reader *r, const struct key *keys, const char *na
 }
 
 static void set_key(struct reader *r, const struct key *keys, const char *name, const char *value,
-                    const char *where)
+		    const char *where)
 {
 	const char *expected;
 	size_t k = 0;
@@ -441,7 +441,7 @@ int config_read(struct config *out, const char *path, char error[CONFIG_ERROR_MA
 		r = -errno;
 		*out = (struct config){0};
 		snprintf(error, CONFIG_ERROR_MAX, "%s: cannot read the configuration: %s", path,
-		         strerror(-r));
+			 strerror(-r));
 		return r;
 	}
 	r = config_read_file(out, file, path, error);

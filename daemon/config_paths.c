@@ -107,7 +107,7 @@ static int check_drive(const struct config_drive *d, struct root *root, char err
 
 	if (d->path[0] != '/')
 		return fail(error, "path of drive \"%s\" is not absolute: %.300s; begin it with a slash",
-		            d->name, d->path);
+			    d->name, d->path);
 	root->fd = open(d->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (root->fd < 0)
 		return 0;
@@ -115,17 +115,17 @@ static int check_drive(const struct config_drive *d, struct root *root, char err
 		return -errno;
 	if (S_ISLNK(st.st_mode))
 		return fail(error,
-		            "path of drive \"%s\" is a symlink: %.300s; write the directory that it leads to",
-		            d->name, d->path);
+			    "path of drive \"%s\" is a symlink: %.300s; write the directory that it leads to",
+			    d->name, d->path);
 	if (!S_ISDIR(st.st_mode))
 		return fail(error,
-		            "path of drive \"%s\" is not a directory: %.300s; a drive is a whole directory",
-		            d->name, d->path);
+			    "path of drive \"%s\" is not a directory: %.300s; a drive is a whole directory",
+			    d->name, d->path);
 	if (fstatfs(root->fd, &fs) == 0 && pseudo_name(fs.f_type) != NULL)
 		return fail(error,
-		            "path of drive \"%s\" is on %s, which the kernel makes up: %.300s; choose a "
-		            "directory on a disk",
-		            d->name, pseudo_name(fs.f_type), d->path);
+			    "path of drive \"%s\" is on %s, which the kernel makes up: %.300s; choose a "
+			    "directory on a disk",
+			    d->name, pseudo_name(fs.f_type), d->path);
 	root->dev = st.st_dev;
 	root->ino = st.st_ino;
 	root->readable = may_read(root->fd);
@@ -194,22 +194,22 @@ static int check_state_dir(const struct config *c, const struct root *roots, cha
 		fd = open_nearest(c->state_dir);
 		if (fd < 0)
 			return fail(error, "state_dir %.300s cannot be used: %s", c->state_dir,
-			            strerror(-fd));
+				    strerror(-fd));
 		r = lies_within(fd, &roots[i]);
 		if (r < 0)
 			return fail(error, "state_dir %.300s cannot be used: %s", c->state_dir, strerror(-r));
 		if (r == 1)
 			return fail(error,
-			            "state_dir %.150s lies inside drive \"%s\" (%.150s); choose a directory "
-			            "outside of every drive",
-			            c->state_dir, c->drives[i].name, c->drives[i].path);
+				    "state_dir %.150s lies inside drive \"%s\" (%.150s); choose a directory "
+				    "outside of every drive",
+				    c->state_dir, c->drives[i].name, c->drives[i].path);
 	}
 	return 0;
 }
 
 static int check_pair(const struct config_drive *outer, const struct root *outer_root,
-                      const struct config_drive *inner, const struct root *inner_root,
-                      char error[CONFIG_ERROR_MAX])
+		      const struct config_drive *inner, const struct root *inner_root,
+		      char error[CONFIG_ERROR_MAX])
 {
 	int fd, r;
 
@@ -223,8 +223,8 @@ static int check_pair(const struct config_drive *outer, const struct root *outer
 		return 0;
 	if (outer_root->ino == inner_root->ino)
 		return fail(error,
-		            "drives \"%s\" (%.130s) and \"%s\" (%.130s) are the same directory; remove one",
-		            outer->name, outer->path, inner->name, inner->path);
+			    "drives \"%s\" (%.130s) and \"%s\" (%.130s) are the same directory; remove one",
+			    outer->name, outer->path, inner->name, inner->path);
 	return fail(
 		error,
 		"drive \"%s\" (%.130s) lies inside drive \"%s\" (%.130s) on the same file system; remove one",

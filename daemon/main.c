@@ -1,12 +1,14 @@
 /* wakelined: parse, build each part, run the loop, take the parts down in reverse.
  *
  *   config.c        the configuration file          store_guard.c   opening the store with care
- *   privileges.c    giving up capabilities          ../watcher      what the kernel says (processes of their own)
+ *   privileges.c    giving up capabilities          ../watcher      what the kernel says (processes of their
+ * own)
  *   ../sync         observations become changes (a thread of its own, the only writer)
- *   ../store        journal and index               ../net          everything clients reach (this thread's loop)
+ *   ../store        journal and index               ../net          everything clients reach (this thread's
+ * loop)
  *
- * The order is a security matter: the starter is forked before anything else is opened, then capabilities go, and only then
- * the store and the port are opened. */
+ * The order is a security matter: the starter is forked before anything else is opened, then capabilities go,
+ * and only then the store and the port are opened. */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -29,7 +31,14 @@
 
 static const char default_config[] = "/etc/wakeline/wakelined.conf";
 
-enum command { COMMAND_RUN, COMMAND_CHECK, COMMAND_CHECK_CONFIG, COMMAND_HELP, COMMAND_VERSION, COMMAND_NONE };
+enum command {
+	COMMAND_RUN,
+	COMMAND_CHECK,
+	COMMAND_CHECK_CONFIG,
+	COMMAND_HELP,
+	COMMAND_VERSION,
+	COMMAND_NONE
+};
 
 struct daemon {
 	struct config config;
@@ -67,12 +76,10 @@ static void print_help(void)
 
 static enum command parse(int argc, char **argv, const char **config)
 {
-	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-	                                        {"check", no_argument, NULL, 'k'},
-	                                        {"check-config", no_argument, NULL, 'n'},
-	                                        {"version", no_argument, NULL, 'v'},
-	                                        {"help", no_argument, NULL, 'h'},
-	                                        {0}};
+	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'},
+		{"check-config", no_argument, NULL, 'n'}, {"version", no_argument, NULL, 'v'},
+		{"help", no_argument, NULL, 'h'},         {0}};
 	enum command command = COMMAND_RUN;
 	int c;
 
@@ -110,12 +117,12 @@ static int make_drives(struct daemon *d, const uint64_t *devices)
 
 		d->names[i] = c->name;
 		d->drives[i] = (struct engine_drive){.name = c->name,
-		                                     .path = c->path,
-		                                     .device = devices[i],
-		                                     .backend = c->backend,
-		                                     .settle_ms = c->settle_ms,
-		                                     .max_wait_ms = c->max_wait_ms,
-		                                     .retain_changes = c->retain_changes};
+						     .path = c->path,
+						     .device = devices[i],
+						     .backend = c->backend,
+						     .settle_ms = c->settle_ms,
+						     .max_wait_ms = c->max_wait_ms,
+						     .retain_changes = c->retain_changes};
 	}
 	return 0;
 }
@@ -169,8 +176,9 @@ static int check_known(struct daemon *d, struct store_txn *txn)
 			return complain("reading the store", strerror(-r));
 		if (r == 0 && row.indexed)
 			continue;
-		fprintf(stderr, "wakelined: drive %s: %s: %s; mount or make it, or correct `path`\n", d->drives[i].name, path,
-		        access(path, R_OK | X_OK) != 0 ? strerror(errno) : "not a directory");
+		fprintf(stderr, "wakelined: drive %s: %s: %s; mount or make it, or correct `path`\n",
+			d->drives[i].name, path,
+			access(path, R_OK | X_OK) != 0 ? strerror(errno) : "not a directory");
 		return -1;
 	}
 	return 0;
@@ -247,18 +255,20 @@ static int watch_signals(struct daemon *d)
 static int open_server(struct daemon *d)
 {
 	struct server_options options = {.loop = &d->loop,
-	                                 .store = d->store,
-	                                 .address = d->config.address,
-	                                 .port = d->config.port,
-	                                 .state_dir = d->config.state_dir,
-	                                 .version = WAKELINE_VERSION,
-	                                 .drives = d->names,
-	                                 .drive_count = d->config.drive_count};
+					 .store = d->store,
+					 .address = d->config.address,
+					 .port = d->config.port,
+					 .state_dir = d->config.state_dir,
+					 .version = WAKELINE_VERSION,
+					 .drives = d->names,
+					 .drive_count = d->config.drive_count};
 	int r = server_open(&d->server, &options);
 
 	if (r == -EADDRINUSE) {
-		fprintf(stderr, "wakelined: %s:%u is in use by another program; stop it, or change `listen` in [server]\n",
-		        d->config.address, d->config.port);
+		fprintf(stderr,
+			"wakelined: %s:%u is in use by another program; stop it, or change `listen` in "
+			"[server]\n",
+			d->config.address, d->config.port);
 		return -1;
 	}
 	return r == 0 ? 0 : complain("listening", strerror(-r));
@@ -267,10 +277,10 @@ static int open_server(struct daemon *d)
 static int start_engine(struct daemon *d)
 {
 	struct engine_options options = {.store = d->store,
-	                                 .starter = d->starter,
-	                                 .drives = d->drives,
-	                                 .drive_count = d->config.drive_count,
-	                                 .news = &d->news};
+					 .starter = d->starter,
+					 .drives = d->drives,
+					 .drive_count = d->config.drive_count,
+					 .news = &d->news};
 	int r = engine_start(&d->engine, &options);
 
 	if (r != 0)
@@ -326,7 +336,7 @@ static int run(const char *config)
 		d.status = EXIT_FAILURE;
 	} else {
 		fprintf(stderr, "wakelined %s: serving on http://%s:%u\n", WAKELINE_VERSION, d.config.address,
-		        server_port(d.server));
+			server_port(d.server));
 		uv_run(&d.loop, UV_RUN_DEFAULT);
 	}
 	take_down(&d);

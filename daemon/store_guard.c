@@ -75,7 +75,9 @@ static int set_aside(const char *state_dir, const char *directory)
 	snprintf(broken, sizeof(broken), "%s/broken-%lld", state_dir, (long long)time(NULL));
 	if (rename(directory, broken) != 0)
 		return -errno;
-	fprintf(stderr, "store: it is damaged; it was set aside as %s and a new one begins: clients will be reset\n", broken);
+	fprintf(stderr,
+		"store: it is damaged; it was set aside as %s and a new one begins: clients will be reset\n",
+		broken);
 	return 0;
 }
 
@@ -83,16 +85,18 @@ static void explain(char error[STORE_GUARD_ERROR_MAX], int r, const char *direct
 {
 	if (r == STORE_LOCKED)
 		snprintf(error, STORE_GUARD_ERROR_MAX,
-		         "%s: another wakelined (pid %d) has this store open; stop it, or give this one another state_dir",
-		         directory, store_lock_owner(directory));
+			 "%s: another wakelined (pid %d) has this store open; stop it, or give this one "
+			 "another state_dir",
+			 directory, store_lock_owner(directory));
 	else if (r == STORE_NEWER)
 		snprintf(error, STORE_GUARD_ERROR_MAX,
-		         "%s: this store was written by a newer wakelined (this one knows format %d); install that version "
-		         "again, or give this one another state_dir",
-		         directory, STORE_FORMAT);
+			 "%s: this store was written by a newer wakelined (this one knows format %d); "
+			 "install that version "
+			 "again, or give this one another state_dir",
+			 directory, STORE_FORMAT);
 	else
 		snprintf(error, STORE_GUARD_ERROR_MAX, "%s: the store cannot be opened: %s", directory,
-		         r < 0 ? strerror(-r) : "it is not a store");
+			 r < 0 ? strerror(-r) : "it is not a store");
 }
 
 int store_guard_open(struct store **out, const char *state_dir, char error[STORE_GUARD_ERROR_MAX])
@@ -129,9 +133,10 @@ int store_guard_check(const char *state_dir)
 	}
 	r = store_check(store, &report, say_line, NULL);
 	printf("%s: %" PRIu64 " streams, %" PRIu64 " records, %" PRIu64 " drives, %" PRIu64 " nodes, %" PRIu64
-	       " identities, %" PRIu64 " detached, %" PRIu64 " runs, %" PRIu64 " tokens: %" PRIu64 " faults\n",
-	       directory, report.streams, report.records, report.drives, report.nodes, report.identities, report.detached,
-	       report.runs, report.tokens, report.faults);
+	       " identities, %" PRIu64 " detached, %" PRIu64 " runs, %" PRIu64 " tokens: %" PRIu64
+	       " faults\n",
+	       directory, report.streams, report.records, report.drives, report.nodes, report.identities,
+	       report.detached, report.runs, report.tokens, report.faults);
 	if (r < 0 && r != -EILSEQ)
 		fprintf(stderr, "wakelined: %s: %s\n", directory, strerror(-r));
 	store_close(store);

@@ -4,7 +4,7 @@
 #include "net/internal.h"
 
 int ask_engine(struct server *s, const struct engine_request *request, void *owner,
-               void (*on_answer)(struct ask *ask))
+	       void (*on_answer)(struct ask *ask))
 {
 	struct ask *ask;
 
@@ -30,9 +30,9 @@ void ask_forget(struct server *s, const void *owner)
 {
 	struct ask *ask;
 
-	TAILQ_FOREACH (ask, &s->asks, link)
-		if (ask->owner == owner)
-			ask->owner = NULL;
+	TAILQ_FOREACH(ask, &s->asks, link)
+	if (ask->owner == owner)
+		ask->owner = NULL;
 }
 
 void ask_answered(struct server *s, struct engine_request *request)

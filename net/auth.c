@@ -56,9 +56,9 @@ static struct principal *find(struct auth *a, uint64_t token)
 {
 	struct principal *p;
 
-	LIST_FOREACH (p, &a->principals, link)
-		if (p->row.id == token && !p->revoked)
-			return p;
+	LIST_FOREACH(p, &a->principals, link)
+	if (p->row.id == token && !p->revoked)
+		return p;
 	return NULL;
 }
 

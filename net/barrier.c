@@ -42,9 +42,9 @@ static void ask_for_marks(struct barrier *b)
 {
 	struct subscription *sub;
 
-	TAILQ_FOREACH (sub, &b->connection->subscriptions, of_connection)
-		if (sub->class->stream == b->stream && sub->class->mark_at < b->cursor.seq)
-			sub->class->mark_at = b->cursor.seq;
+	TAILQ_FOREACH(sub, &b->connection->subscriptions, of_connection)
+	if (sub->class->stream == b->stream && sub->class->mark_at < b->cursor.seq)
+		sub->class->mark_at = b->cursor.seq;
 	pump_stream(b->stream);
 }
 
@@ -124,9 +124,9 @@ static bool reached(const struct barrier *b)
 {
 	const struct subscription *sub;
 
-	TAILQ_FOREACH (sub, &b->connection->subscriptions, of_connection)
-		if (sub->class->stream == b->stream && !subscription_reached(sub, &b->cursor))
-			return false;
+	TAILQ_FOREACH(sub, &b->connection->subscriptions, of_connection)
+	if (sub->class->stream == b->stream && !subscription_reached(sub, &b->cursor))
+		return false;
 	return true;
 }
 

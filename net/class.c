@@ -36,7 +36,8 @@ int class_get(struct stream *st, uint64_t events, struct class **out)
 {
 	struct class *c;
 
-	TAILQ_FOREACH (c, &st->classes, link) {
+	TAILQ_FOREACH(c, &st->classes, link)
+	{
 		if (c->events == events) {
 			*out = c;
 			return 0;
@@ -69,7 +70,8 @@ static void wake_members(struct class *c)
 {
 	struct subscription *sub;
 
-	TAILQ_FOREACH (sub, &c->members, of_class) {
+	TAILQ_FOREACH(sub, &c->members, of_class)
+	{
 		if (sub->state == SUBSCRIPTION_LIVE)
 			pump_live(sub->connection);
 		else if (sub->state == SUBSCRIPTION_BEHIND)
@@ -94,7 +96,7 @@ static void limit_ring(struct class *c)
 
 /* Put the WebSocket header in front of what `head` holds, and both with `body` into the ring. */
 static int append(struct class *c, const struct text *head, const void *body, size_t body_len,
-                  const struct position *cursor)
+		  const struct position *cursor)
 {
 	struct text *out = &c->stream->server->scratch_out;
 	uint8_t header[WIRE_HEADER_MAX];
@@ -148,7 +150,8 @@ static void start_over(struct class *c, const struct position *cursor)
 
 	ring_clear(&c->ring);
 	c->ring.begin = *cursor;
-	TAILQ_FOREACH (sub, &c->members, of_class) {
+	TAILQ_FOREACH(sub, &c->members, of_class)
+	{
 		if (sub->state == SUBSCRIPTION_LIVE) {
 			sub->read = sub->sent;
 			sub->state = SUBSCRIPTION_BEHIND;

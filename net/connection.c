@@ -48,9 +48,9 @@ int connection_new(struct peer *p)
 static void tell_presence(struct connection *c, enum event_type event)
 {
 	struct encode_client client = {.event = event_name(event),
-	                               .client = c->client,
-	                               .name = c->name != NULL ? c->name : "",
-	                               .session = c->session};
+				       .client = c->client,
+				       .name = c->name != NULL ? c->name : "",
+				       .session = c->session};
 	struct stream *bus = stream_find(c->server, "bus");
 	struct timespec now;
 	struct text item = {0};
@@ -153,7 +153,7 @@ void connection_said(struct connection *c)
 		}
 		text_clear(&c->control);
 		connection_fail(c, CLOSE_LIMIT, NET_LIMIT,
-		                "too many replies are waiting for this connection to read");
+				"too many replies are waiting for this connection to read");
 		return;
 	}
 	pump_live(c);
@@ -215,7 +215,7 @@ void connection_check_principal(struct connection *c)
 {
 	if (c->principal != NULL && !principal_valid(c->principal))
 		connection_fail(c, CLOSE_FORBIDDEN, NET_UNAUTHORIZED,
-		                c->principal->revoked ? "the token was revoked" : "the token has expired");
+				c->principal->revoked ? "the token was revoked" : "the token has expired");
 }
 
 /* ---- what comes in */
@@ -268,10 +268,10 @@ static void on_hello(struct connection *c, const struct frame *f)
 	set_state(c, CONNECTION_READY);
 	s->sessions++;
 	encode_welcome(connection_say(c), &(struct encode_welcome){.session = c->session,
-	                                                           .client = c->client,
-	                                                           .server = s->instance,
-	                                                           .version = s->version,
-	                                                           .online = s->sessions});
+								   .client = c->client,
+								   .server = s->instance,
+								   .version = s->version,
+								   .online = s->sessions});
 	connection_said(c);
 	if (c->principal->row.expires != 0)
 		tick_need(s);
@@ -352,7 +352,8 @@ static void note_class(struct class *c, uint64_t number, const struct text *mess
 {
 	struct subscription *sub;
 
-	TAILQ_FOREACH (sub, &c->members, of_class) {
+	TAILQ_FOREACH(sub, &c->members, of_class)
+	{
 		struct connection *to = sub->connection;
 
 		if (to->noted == number || sub->state == SUBSCRIPTION_WAITING ||
@@ -370,8 +371,8 @@ void note_broadcast(struct server *s, struct stream *st, enum event_type event, 
 
 	encode_note(&message, st->name, item);
 	s->notes_told++;
-	TAILQ_FOREACH (c, &st->classes, link)
-		if (!message.failed && (c->events & event_bit(event)) != 0)
-			note_class(c, s->notes_told, &message);
+	TAILQ_FOREACH(c, &st->classes, link)
+	if (!message.failed && (c->events & event_bit(event)) != 0)
+		note_class(c, s->notes_told, &message);
 	text_deinit(&message);
 }

@@ -85,7 +85,7 @@ static void write_own_frame(struct subscription *sub, const struct position *cur
 }
 
 static int read_own(struct subscription *sub, const struct position *until, struct reader_batch *batch,
-                    struct text *items)
+		    struct text *items)
 {
 	struct stream *st = sub->class->stream;
 	struct store_txn *txn;
@@ -112,7 +112,7 @@ static enum deliver_answer own_step(struct subscription *sub, const struct posit
 	}
 	if (e != 0) {
 		net_log(NET_LOG_ERROR, "stream %s cannot be read for a client: %d", sub->class->stream->name,
-		        e);
+			e);
 		connection_fail(sub->connection, CLOSE_INTERNAL, NET_INTERNAL, "the journal cannot be read");
 		return DELIVER_DONE;
 	}
@@ -121,7 +121,7 @@ static enum deliver_answer own_step(struct subscription *sub, const struct posit
 		write_own_frame(sub, &batch.read, items);
 	else if (batch.read.seq >= until->seq || batch.read.seq - sub->sent.seq >= 4 * CATCH_UP_RECORDS)
 		write_own_frame(sub, &batch.read,
-		                NULL); /* long stretches without an event move the cursor too */
+				NULL); /* long stretches without an event move the cursor too */
 	return DELIVER_MORE;
 }
 

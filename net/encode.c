@@ -72,7 +72,7 @@ static void add_chain(struct text *t, const struct position *prev, const struct 
 }
 
 void encode_ev_head(struct text *t, const char *sub, const char *stream, const struct position *prev,
-                    const struct position *cursor)
+		    const struct position *cursor)
 {
 	open_sub(t, "ev", sub, stream);
 	add_chain(t, prev, cursor);
@@ -80,7 +80,7 @@ void encode_ev_head(struct text *t, const char *sub, const char *stream, const s
 }
 
 void encode_mark(struct text *t, const char *sub, const char *stream, const struct position *prev,
-                 const struct position *cursor)
+		 const struct position *cursor)
 {
 	open_sub(t, "mark", sub, stream);
 	add_chain(t, prev, cursor);
@@ -88,7 +88,7 @@ void encode_mark(struct text *t, const char *sub, const char *stream, const stru
 }
 
 void encode_snap(struct text *t, const char *sub, const char *stream, const struct position *cursor,
-                 const char *items, size_t items_len)
+		 const char *items, size_t items_len)
 {
 	open_sub(t, "snap", sub, stream);
 	if (cursor != NULL) {
@@ -143,7 +143,7 @@ void encode_welcome(struct text *t, const struct encode_welcome *w)
 }
 
 void encode_subscribed(struct text *t, const char *id, const char *sub, const char *stream,
-                       const struct position *cursor)
+		       const struct position *cursor)
 {
 	struct text body;
 

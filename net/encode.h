@@ -28,13 +28,13 @@ bool net_error_retry(enum net_error e);       /* the same request may succeed la
 
 /* Bodies without the WebSocket header: the class puts that in front (net/ring.h). */
 void encode_ev_head(struct text *t, const char *sub, const char *stream, const struct position *prev,
-                    const struct position *cursor);
+		    const struct position *cursor);
 enum { ENCODE_EV_TAIL_LEN = 2 }; /* "]}" */
 void encode_mark(struct text *t, const char *sub, const char *stream, const struct position *prev,
-                 const struct position *cursor);
+		 const struct position *cursor);
 /* cursor NULL: not the last page. */
 void encode_snap(struct text *t, const char *sub, const char *stream, const struct position *cursor,
-                 const char *items, size_t items_len);
+		 const char *items, size_t items_len);
 
 /* Whole messages.  `id` is the JSON text the client gave; NULL: none. */
 struct encode_welcome {
@@ -43,7 +43,7 @@ struct encode_welcome {
 };
 void encode_welcome(struct text *t, const struct encode_welcome *w);
 void encode_subscribed(struct text *t, const char *id, const char *sub, const char *stream,
-                       const struct position *cursor);
+		       const struct position *cursor);
 void encode_unsubscribed(struct text *t, const char *id, const char *sub);
 void encode_reset(struct text *t, const char *id, const char *sub, const char *stream, const char *reason);
 void encode_barrier(struct text *t, const char *id, const struct position *cursor);

@@ -205,7 +205,7 @@ static void measure_body(struct exchange *x)
 		refuse(x, 413, "too_large", "a body has at most 65536 bytes");
 	else if (n > BODY_MAX_BYTES)
 		exchange_error(x, 413, "too_large",
-		               "a body has at most 65536 bytes"); /* it is read, and thrown away */
+			       "a body has at most 65536 bytes"); /* it is read, and thrown away */
 	else if (n > 0)
 		x->body_expected = (uint64_t)n;
 }
@@ -235,7 +235,7 @@ static int answer_expectation(struct exchange *x)
 		return 0;
 	}
 	return lws_write(x->peer->wsi, (unsigned char *)go_on, sizeof(go_on) - 1, LWS_WRITE_HTTP) < 0 ? -1
-	                                                                                              : 0;
+												      : 0;
 }
 
 static void identify(struct exchange *x)
@@ -325,7 +325,7 @@ bool exchange_argument(struct exchange *x, const char *name, char *out, size_t r
 	for (int i = 0;; i++) {
 		/* exchange_new() saw that they fit: so this means that there are no more. */
 		if (lws_hdr_copy_fragment(x->peer->wsi, fragment, sizeof(fragment), WSI_TOKEN_HTTP_URI_ARGS,
-		                          i) < 0)
+					  i) < 0)
 			return false;
 		if (strncmp(fragment, name, len) != 0 || fragment[len] != '=')
 			continue;

@@ -38,7 +38,7 @@ static int parse_id(struct frame *f, json_t *value, struct frame_fault *fault)
 	if (!json_is_string(value) || json_string_length(value) == 0 ||
 	    json_string_length(value) > FRAME_ID_MAX)
 		return fault_set(fault, NET_BAD_FRAME, "`id` is a number or a string of 1 to %d bytes",
-		                 FRAME_ID_MAX);
+				 FRAME_ID_MAX);
 	json_add_string(&t, json_string_value(value), json_string_length(value));
 	if (t.failed || t.len >= sizeof(f->id)) {
 		text_deinit(&t);
@@ -66,11 +66,11 @@ static int parse_client(struct frame *f, json_t *value, struct frame_fault *faul
 
 	if (s == NULL || *s == '\0' || strlen(s) > FRAME_CLIENT_MAX)
 		return fault_set(fault, NET_BAD_FRAME, "`client` is 1 to %d of A-Z a-z 0-9 . _ -",
-		                 FRAME_CLIENT_MAX);
+				 FRAME_CLIENT_MAX);
 	for (const char *c = s; *c != '\0'; c++)
 		if (!isalnum((unsigned char)*c) && strchr("._-", *c) == NULL)
 			return fault_set(fault, NET_BAD_FRAME, "`client` is 1 to %d of A-Z a-z 0-9 . _ -",
-			                 FRAME_CLIENT_MAX);
+					 FRAME_CLIENT_MAX);
 	f->client = s;
 	return 0;
 }
@@ -79,7 +79,7 @@ static int parse_name(struct frame *f, json_t *value, struct frame_fault *fault)
 {
 	if (!json_is_string(value) || json_string_length(value) > FRAME_NAME_MAX)
 		return fault_set(fault, NET_BAD_FRAME, "`name` is a string of at most %d bytes",
-		                 FRAME_NAME_MAX);
+				 FRAME_NAME_MAX);
 	f->name = json_string_value(value);
 	return 0;
 }
@@ -116,13 +116,13 @@ static int parse_events(struct frame *f, json_t *value, struct frame_fault *faul
 
 	if (!json_is_array(value))
 		return fault_set(fault, NET_BAD_FRAME, "`events` is an array of event names");
-	json_array_foreach (value, i, entry)
-		if (!json_is_string(entry) ||
-		    events_add(&mask, json_string_value(entry), json_string_length(entry)) != 0)
-			return fault_set(
-				fault, NET_BAD_FRAME,
-				"`events` has entry %zu that is no event name, nor one with `.*` at its end",
-				i);
+	json_array_foreach(
+		value, i, entry) if (!json_is_string(entry) ||
+				     events_add(&mask, json_string_value(entry), json_string_length(entry)) !=
+					     0) return fault_set(fault, NET_BAD_FRAME,
+								 "`events` has entry %zu that is no event "
+								 "name, nor one with `.*` at its end",
+								 i);
 	f->events = i == 0 ? EVENTS_ALL : mask;
 	return 0;
 }
@@ -134,7 +134,7 @@ static int parse_prefix(struct frame *f, json_t *value, struct frame_fault *faul
 		return fault_set(fault, NET_BAD_FRAME, "`prefix` is an array of paths");
 	if (json_array_size(value) != 0)
 		return fault_set(fault, NET_UNSUPPORTED,
-		                 "`prefix` is not supported by this version: leave it empty");
+				 "`prefix` is not supported by this version: leave it empty");
 	return 0;
 }
 
@@ -146,7 +146,7 @@ struct member {
 
 static const struct member members[] = {
 	{"id", 1 << FRAME_SUBSCRIBE | 1 << FRAME_UNSUBSCRIBE | 1 << FRAME_BARRIER | 1 << FRAME_PING,
-         parse_id},
+	 parse_id},
 	{"token", 1 << FRAME_HELLO, parse_token},
 	{"client", 1 << FRAME_HELLO, parse_client},
 	{"name", 1 << FRAME_HELLO, parse_name},
@@ -225,8 +225,9 @@ static int parse_object(struct frame *f, struct frame_fault *fault)
 		return e;
 	if (f->type == FRAME_UNSUPPORTED)
 		return fault_set(fault, NET_UNSUPPORTED, "this version does not support `%s`",
-		                 json_string_value(json_object_get(f->root, "type")));
-	json_object_foreach (f->root, key, value) {
+				 json_string_value(json_object_get(f->root, "type")));
+	json_object_foreach(f->root, key, value)
+	{
 		e = parse_member(f, key, value, fault);
 		if (e != 0)
 			return e;
@@ -247,7 +248,7 @@ int frame_parse(struct frame *out, const char *bytes, size_t len, struct frame_f
 	out->root = json_loadb(bytes, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
 	if (out->root == NULL)
 		return fault_set(fault, NET_BAD_FRAME, "not JSON: byte %d: %.100s", error.position,
-		                 error.text);
+				 error.text);
 	e = parse_object(out, fault);
 	if (e != 0)
 		frame_deinit(out);

@@ -17,13 +17,14 @@ static bool members_known(struct exchange *x, json_t *object, const char *const 
 	const char *key;
 	json_t *value;
 
-	json_object_foreach (object, key, value) {
+	json_object_foreach(object, key, value)
+	{
 		char message[128];
 
 		if (is_allowed(key, allowed))
 			continue;
 		snprintf(message, sizeof(message),
-		         "the body has a member `%.40s` that this request does not know", key);
+			 "the body has a member `%.40s` that this request does not know", key);
 		exchange_error(x, 400, "bad_request", message);
 		return false;
 	}
@@ -34,12 +35,12 @@ json_t *exchange_object(struct exchange *x, const char *const *allowed)
 {
 	json_error_t error;
 	json_t *object = json_loadb(x->body.data != NULL ? x->body.data : "", x->body.len,
-	                            JSON_REJECT_DUPLICATES, &error);
+				    JSON_REJECT_DUPLICATES, &error);
 	char message[200];
 
 	if (object == NULL) {
 		snprintf(message, sizeof(message), "the body is not JSON: byte %d: %.100s", error.position,
-		         error.text);
+			 error.text);
 		exchange_error(x, 400, "bad_request", message);
 		return NULL;
 	}

@@ -150,7 +150,7 @@ struct ask {
 /* Send it: 0, -EAGAIN when the engine is stopping, -ENOMEM.  on_answer runs once, unless ask_forget() came
  * first. */
 int ask_engine(struct server *s, const struct engine_request *request, void *owner,
-               void (*on_answer)(struct ask *ask));
+	       void (*on_answer)(struct ask *ask));
 void ask_forget(struct server *s, const void *owner);
 void ask_answered(struct server *s, struct engine_request *request);
 void ask_free_all(struct server *s);
@@ -177,7 +177,7 @@ struct stream *stream_of_drive(struct server *s, const char *drive);
 /* What of a stream somebody may see: 0, or the error to answer; never tells whether a drive exists that he
  * may not see. */
 int stream_look_up(struct server *s, const struct principal *p, const char *name, struct stream **out,
-                   enum net_error *error);
+		   enum net_error *error);
 /* The journal, opened at need: 0, JOURNAL_ABSENT, -errno. */
 int stream_journal(struct stream *st, struct store_txn *txn);
 int stream_tail(struct stream *st, struct store_txn *txn, struct position *tail);
@@ -226,7 +226,7 @@ struct reader_batch {
 /* Read at most up to `until` (a seq, a border), about WRITE_BYTES of items or CATCH_UP_RECORDS records: the
  * items, with commas between, are appended to t.  0, JOURNAL_PRUNED, -errno. */
 int reader_read(struct stream *st, struct store_txn *txn, uint64_t events, uint64_t until,
-                struct reader_batch *batch, struct text *t);
+		struct reader_batch *batch, struct text *t);
 
 /* ---- subscription.c / deliver.c: one client's place in a class */
 

@@ -131,8 +131,8 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
 			/* The connection stays in the queue: polling on would spin. */
 			net_log(NET_LOG_ERROR,
-			        "cannot accept a connection: %s; raise the limit of open files",
-			        strerror(errno));
+				"cannot accept a connection: %s; raise the limit of open files",
+				strerror(errno));
 			uv_poll_stop(&l->poll);
 			l->paused = true;
 		}

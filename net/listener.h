@@ -15,7 +15,7 @@ struct listener {
 	char *path; /* of a Unix socket; removed on close */
 	void *context;
 	void (*on_accept)(void *context, struct listener *l,
-	                  int fd); /* takes fd: non-blocking, close-on-exec */
+			  int fd); /* takes fd: non-blocking, close-on-exec */
 };
 
 /* fd -1, nothing to close. */

@@ -37,9 +37,9 @@ static bool still_there(struct server *s, const struct peer *peer)
 {
 	struct peer *p;
 
-	TAILQ_FOREACH (p, &s->peers, link)
-		if (p == peer)
-			return true;
+	TAILQ_FOREACH(p, &s->peers, link)
+	if (p == peer)
+		return true;
 	return false;
 }
 

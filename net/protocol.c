@@ -27,7 +27,7 @@ static int on_received(struct peer *p, struct lws *wsi, const char *bytes, size_
 	if (p->connection == NULL)
 		return -1;
 	connection_receive(p->connection, bytes, len, lws_is_final_fragment(wsi) != 0,
-	                   lws_frame_is_binary(wsi) != 0);
+			   lws_frame_is_binary(wsi) != 0);
 	return 0;
 }
 

@@ -149,9 +149,9 @@ static void pump_streams(struct server *s)
 {
 	struct stream *st;
 
-	TAILQ_FOREACH (st, &s->streams, link)
-		if (st->dirty)
-			stream_advance(st);
+	TAILQ_FOREACH(st, &s->streams, link)
+	if (st->dirty)
+		stream_advance(st);
 }
 
 static bool pump_list_live(struct server *s)
@@ -187,9 +187,9 @@ static bool anything_left(const struct server *s)
 {
 	const struct stream *st;
 
-	TAILQ_FOREACH (st, &s->streams, link)
-		if (st->dirty)
-			return true;
+	TAILQ_FOREACH(st, &s->streams, link)
+	if (st->dirty)
+		return true;
 	return !TAILQ_EMPTY(&s->live) || !TAILQ_EMPTY(&s->behind);
 }
 

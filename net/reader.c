@@ -28,7 +28,7 @@ static int on_record(void *context, const struct journal_record *record)
 }
 
 int reader_read(struct stream *st, struct store_txn *txn, uint64_t events, uint64_t until,
-                struct reader_batch *batch, struct text *t)
+		struct reader_batch *batch, struct text *t)
 {
 	struct reading r = {.batch = batch, .items = t, .events = events, .until = until};
 	int e = stream_journal(st, txn);

@@ -149,7 +149,7 @@ static size_t make_place(struct ring *r, size_t len)
 }
 
 int ring_append(struct ring *r, const void *head, size_t head_len, const void *body, size_t body_len,
-                const struct position *cursor)
+		const struct position *cursor)
 {
 	size_t len = head_len + body_len, at;
 	struct ring_frame *f;

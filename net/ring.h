@@ -38,7 +38,7 @@ void ring_clear(struct ring *r);
 /* Append one frame (head and body are put together here) that ends at `cursor`.  -ENOMEM: nothing has
  * changed. */
 int ring_append(struct ring *r, const void *head, size_t head_len, const void *body, size_t body_len,
-                const struct position *cursor);
+		const struct position *cursor);
 /* The cursor at which the newest frame ends. */
 const struct position *ring_tail(const struct ring *r);
 /* Where frame `number` begins; number from first to next. */

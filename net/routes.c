@@ -11,9 +11,9 @@ static void serve_health(struct exchange *x)
 static void serve_root(struct exchange *x)
 {
 	exchange_text(x, 200,
-	              "This is wakelined: it tells clients what changes on this server's drives.\n"
-	              "Events: WebSocket at /ws.  State: GET /api/sync/status.  Both need a token: `wakeline "
-	              "token create`.\n");
+		      "This is wakelined: it tells clients what changes on this server's drives.\n"
+		      "Events: WebSocket at /ws.  State: GET /api/sync/status.  Both need a token: `wakeline "
+		      "token create`.\n");
 }
 
 static void serve_ws(struct exchange *x)

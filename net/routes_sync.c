@@ -14,11 +14,11 @@ static json_t *run_object(const char *drive, const struct run_row *r)
 		r->ended_ns != 0 ? json_real((double)(r->ended_ns - r->started_ns) / 1e9) : json_null();
 
 	return json_pack("{s:s,s:I,s:s,s:s,s:s,s:o,s:o,s:o,s:I,s:I,s:o}", "drive", drive, "run",
-	                 (json_int_t)r->run, "trigger", run_trigger_name(r->trigger), "state",
-	                 run_state_name(r->state), "path", "", "started", exchange_time(r->started_ns),
-	                 "ended", exchange_time(r->ended_ns), "seconds", seconds, "entries",
-	                 (json_int_t)r->entries, "changes", (json_int_t)r->changes, "error",
-	                 r->error[0] != '\0' ? json_string(r->error) : json_null());
+			 (json_int_t)r->run, "trigger", run_trigger_name(r->trigger), "state",
+			 run_state_name(r->state), "path", "", "started", exchange_time(r->started_ns),
+			 "ended", exchange_time(r->ended_ns), "seconds", seconds, "entries",
+			 (json_int_t)r->entries, "changes", (json_int_t)r->changes, "error",
+			 r->error[0] != '\0' ? json_string(r->error) : json_null());
 }
 
 /* A path need not be UTF-8: then U+FFFD stands in it, as everywhere else. */
@@ -98,13 +98,13 @@ static json_t *drive_json(struct stream *st, struct store_txn *txn)
 	if (read_place(st, txn, &place) < 0)
 		return NULL;
 	json = json_pack("{s:s,s:o,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:o}", "name", st->drive, "root",
-	                 status != NULL ? path_string(status->root) : json_null(), "backend",
-	                 backend_name(status != NULL ? status->backend : WATCH_AUTO), "state",
-	                 drive_state_name(status != NULL ? status->state : DRIVE_OFFLINE), "epoch",
-	                 (json_int_t)place.tail.epoch, "seq", (json_int_t)place.tail.seq, "floor",
-	                 (json_int_t)place.floor, "entries",
-	                 (json_int_t)(status != NULL ? status->entries : 0), "pending",
-	                 (json_int_t)(status != NULL ? status->pending : 0), "last_run", last_run(st, txn));
+			 status != NULL ? path_string(status->root) : json_null(), "backend",
+			 backend_name(status != NULL ? status->backend : WATCH_AUTO), "state",
+			 drive_state_name(status != NULL ? status->state : DRIVE_OFFLINE), "epoch",
+			 (json_int_t)place.tail.epoch, "seq", (json_int_t)place.tail.seq, "floor",
+			 (json_int_t)place.floor, "entries",
+			 (json_int_t)(status != NULL ? status->entries : 0), "pending",
+			 (json_int_t)(status != NULL ? status->pending : 0), "last_run", last_run(st, txn));
 	if (json != NULL && status != NULL && status->why[0] != '\0')
 		json_object_set_new(json, "why", path_string(status->why));
 	if (json != NULL && status != NULL && status->weak_barrier)
@@ -117,7 +117,8 @@ static json_t *status_json(struct exchange *x, struct store_txn *txn)
 	json_t *drives = json_array();
 	struct stream *st;
 
-	TAILQ_FOREACH (st, &x->server->streams, link) {
+	TAILQ_FOREACH(st, &x->server->streams, link)
+	{
 		if (st->drive == NULL || !principal_sees_drive(x->principal, st->drive))
 			continue;
 		if (json_array_append_new(drives, drive_json(st, txn)) != 0) {
@@ -152,7 +153,7 @@ static struct stream *look_up(struct exchange *x, const char *name)
 	if (stream_look_up(x->server, x->principal, name, &st, &error) == 0)
 		return st;
 	exchange_error(x, error == NET_FORBIDDEN ? 403 : 404, net_error_code(error),
-	               "there is no such drive or stream for you");
+		       "there is no such drive or stream for you");
 	return NULL;
 }
 
@@ -256,7 +257,7 @@ void serve_trigger(struct exchange *x)
 	drive = string_member(x, body, "drive", "`drive` is a drive's name");
 	if (drive != NULL && path != NULL && (!json_is_string(path) || !path_good(json_string_value(path)))) {
 		exchange_error(x, 400, "bad_request",
-		               "`path` is relative to the drive, without `.` and `..`");
+			       "`path` is relative to the drive, without `.` and `..`");
 		drive = NULL;
 	}
 	st = drive != NULL ? look_up_drive(x, drive) : NULL;
@@ -347,7 +348,7 @@ static bool number_argument(struct exchange *x, const char *name, uint64_t *out)
 
 /* Fill `runs` with at most `limit`, newest first; *next is 0 when nothing older is left. */
 static int collect_runs(struct stream *st, struct store_txn *txn, uint64_t before, uint64_t limit,
-                        json_t *runs, uint64_t *next)
+			json_t *runs, uint64_t *next)
 {
 	struct drive_row drive;
 	struct run_row *row = malloc(sizeof(*row));
@@ -386,8 +387,8 @@ static void answer_history(struct exchange *x, struct stream *st, uint64_t befor
 		return;
 	}
 	exchange_json(x, 200,
-	              json_pack("{s:o,s:o}", "runs", runs, "next",
-	                        next != 0 ? json_integer((json_int_t)next) : json_null()));
+		      json_pack("{s:o,s:o}", "runs", runs, "next",
+				next != 0 ? json_integer((json_int_t)next) : json_null()));
 }
 
 static bool arguments_known(struct exchange *x)
@@ -397,7 +398,7 @@ static bool arguments_known(struct exchange *x)
 	int i = 0;
 
 	while (lws_hdr_copy_fragment(x->peer->wsi, fragment, sizeof(fragment), WSI_TOKEN_HTTP_URI_ARGS,
-	                             i++) >= 0) {
+				     i++) >= 0) {
 		bool found = false;
 
 		for (size_t k = 0; k < sizeof(known) / sizeof(known[0]); k++)

@@ -52,10 +52,10 @@ static json_t *drives_json(const char *drives)
 static json_t *token_json(const struct token_row *row)
 {
 	return json_pack("{s:I,s:s,s:o,s:o,s:o,s:o,s:o}", "id", (json_int_t)row->id, "name", row->name,
-	                 "scopes", scopes_json(row->scopes), "drives", drives_json(row->drives), "created",
-	                 exchange_time(row->created * 1000000000), "expires",
-	                 exchange_time(row->expires * 1000000000), "revoked",
-	                 exchange_time(row->revoked * 1000000000));
+			 "scopes", scopes_json(row->scopes), "drives", drives_json(row->drives), "created",
+			 exchange_time(row->created * 1000000000), "expires",
+			 exchange_time(row->expires * 1000000000), "revoked",
+			 exchange_time(row->revoked * 1000000000));
 }
 
 /* ---- list */
@@ -110,7 +110,8 @@ static const char *parse_scopes(json_t *body, struct token_row *row)
 	json_t *list = json_object_get(body, "scopes"), *entry;
 	size_t i;
 
-	json_array_foreach (list, i, entry) {
+	json_array_foreach(list, i, entry)
+	{
 		unsigned scope = 0;
 
 		for (size_t n = 0; n < sizeof(scope_names) / sizeof(scope_names[0]); n++)
@@ -140,7 +141,8 @@ static const char *parse_drives(json_t *body, struct token_row *row)
 
 	if (!json_is_array(list) || json_array_size(list) == 0)
 		return message;
-	json_array_foreach (list, i, entry) {
+	json_array_foreach(list, i, entry)
+	{
 		const char *name = json_string_value(entry);
 		bool star = name != NULL && strcmp(name, "*") == 0;
 
@@ -149,7 +151,7 @@ static const char *parse_drives(json_t *body, struct token_row *row)
 		if (at + strlen(name) + 1 > TOKEN_DRIVES_MAX)
 			return message;
 		at += (size_t)snprintf(row->drives + at, sizeof(row->drives) - at, "%s%s", i > 0 ? "," : "",
-		                       name);
+				       name);
 	}
 	return NULL;
 }
@@ -273,7 +275,7 @@ void token_revoked(struct server *s, uint64_t token)
 	struct peer *p;
 
 	auth_revoked(&s->auth, token);
-	TAILQ_FOREACH (p, &s->peers, link)
-		if (p->connection != NULL)
-			connection_check_principal(p->connection);
+	TAILQ_FOREACH(p, &s->peers, link)
+	if (p->connection != NULL)
+		connection_check_principal(p->connection);
 }

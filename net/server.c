@@ -39,7 +39,7 @@ static int open_context(struct server *s)
 		.gid = (int)-1,
 		.uid = (int)-1,
 		.max_http_header_data = 16384, /* JWTs and cookies are long; beyond, the connection closes
-	                                          without an answer */
+						  without an answer */
 		.pt_serv_buf_size = 64 * 1024,
 		.timeout_secs = 20,
 		.keepalive_timeout = 30,
@@ -51,7 +51,7 @@ static int open_context(struct server *s)
 	s->lws = lws_create_context(&info);
 	if (s->lws == NULL) {
 		net_log(NET_LOG_ERROR, "libwebsockets cannot run on libuv here: "
-		                       "install the package libwebsockets-evlib-uv");
+				       "install the package libwebsockets-evlib-uv");
 		return -ELIBACC;
 	}
 	s->vhost = lws_create_vhost(s->lws, &info);
@@ -121,7 +121,7 @@ static int bind_all(struct server *s, const struct server_options *o)
 	if (e == 0)
 		return 0;
 	net_log(NET_LOG_ERROR, "%s cannot be listened on: %s%s", path, strerror(-e),
-	        e == -EADDRINUSE ? "; another daemon uses it, or something else lies there" : "");
+		e == -EADDRINUSE ? "; another daemon uses it, or something else lies there" : "");
 	return e == -EADDRINUSE ? -EEXIST : e; /* EADDRINUSE is the port's alone */
 }
 
@@ -256,7 +256,8 @@ static void say_bye(struct server *s)
 {
 	struct peer *p;
 
-	TAILQ_FOREACH (p, &s->peers, link) {
+	TAILQ_FOREACH(p, &s->peers, link)
+	{
 		struct connection *c = p->connection;
 
 		if (c != NULL && (c->state == CONNECTION_NEW || c->state == CONNECTION_READY)) {

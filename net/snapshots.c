@@ -54,7 +54,7 @@ static void on_work(uv_work_t *work)
 	struct spool *s = work->data;
 
 	s->error = snapshot_take(&s->snapshot, s->server->store, s->stream->drive, s->server->state_dir,
-	                         SPOOL_MAX_BYTES);
+				 SPOOL_MAX_BYTES);
 }
 
 static void start_queued(struct server *server);
@@ -166,7 +166,8 @@ static int choose(struct server *server, struct stream *st, struct spool **out)
 	struct spool *s, *newest = NULL;
 	unsigned held = 0;
 
-	TAILQ_FOREACH (s, &server->snapshots.spools, link) {
+	TAILQ_FOREACH(s, &server->snapshots.spools, link)
+	{
 		held++;
 		if (s->stream != st)
 			continue;
@@ -214,7 +215,7 @@ static int load_page(struct snapshots *all, struct subscription *sub)
 		return e;
 	text_clear(body);
 	encode_snap(body, sub->class->name, sub->class->stream->name,
-	            last ? snapshot_position(snapshot) : NULL, items->data, items->len);
+		    last ? snapshot_position(snapshot) : NULL, items->data, items->len);
 	text_clear(&all->page);
 	wire_add_fragments(&all->page, body->data, body->len);
 	return items->failed || body->failed || all->page.failed ? -ENOMEM : 0;

@@ -45,9 +45,9 @@ struct stream *stream_find(struct server *s, const char *name)
 {
 	struct stream *st;
 
-	TAILQ_FOREACH (st, &s->streams, link)
-		if (strcmp(st->name, name) == 0)
-			return st;
+	TAILQ_FOREACH(st, &s->streams, link)
+	if (strcmp(st->name, name) == 0)
+		return st;
 	return NULL;
 }
 
@@ -55,14 +55,14 @@ struct stream *stream_of_drive(struct server *s, const char *drive)
 {
 	struct stream *st;
 
-	TAILQ_FOREACH (st, &s->streams, link)
-		if (st->drive != NULL && strcmp(st->drive, drive) == 0)
-			return st;
+	TAILQ_FOREACH(st, &s->streams, link)
+	if (st->drive != NULL && strcmp(st->drive, drive) == 0)
+		return st;
 	return NULL;
 }
 
 int stream_look_up(struct server *s, const struct principal *p, const char *name, struct stream **out,
-                   enum net_error *error)
+		   enum net_error *error)
 {
 	const char *drive = strncmp(name, "drive:", 6) == 0 ? name + 6 : NULL;
 
@@ -107,7 +107,8 @@ static void relocate(struct stream *st, const struct position *tail)
 	struct class *c;
 
 	st->read = *tail;
-	TAILQ_FOREACH (c, &st->classes, link) {
+	TAILQ_FOREACH(c, &st->classes, link)
+	{
 		ring_clear(&c->ring);
 		c->ring.begin = *tail;
 		text_clear(&c->items);
@@ -147,7 +148,8 @@ static int on_record(void *context, const struct journal_record *record)
 	st->read.seq = record->seq;
 	st->read.check = record->check;
 	a->bytes += record->json_len;
-	TAILQ_FOREACH (c, &st->classes, link) {
+	TAILQ_FOREACH(c, &st->classes, link)
+	{
 		class_offer(c, record);
 		if (group_ends && c->items.len >= WRITE_BYTES)
 			class_close(c, &st->read);
@@ -166,8 +168,8 @@ static int read_records(struct stream *st, struct store_txn *txn)
 		e = 0;
 	else if (e == 1)
 		e = JOURNAL_END;
-	TAILQ_FOREACH (c, &st->classes, link)
-		class_close(c, &st->read);
+	TAILQ_FOREACH(c, &st->classes, link)
+	class_close(c, &st->read);
 	return e;
 }
 

@@ -151,7 +151,8 @@ static const char *find_conflict(struct connection *c, const struct frame *f, co
 {
 	struct subscription *sub;
 
-	TAILQ_FOREACH (sub, &c->subscriptions, of_connection) {
+	TAILQ_FOREACH(sub, &c->subscriptions, of_connection)
+	{
 		if (strcmp(sub->id, f->id) == 0)
 			return "this `id` names a subscription of this connection already";
 		if (sub->class->stream == st && sub->class->events == f->events)
@@ -219,7 +220,8 @@ void unsubscribe(struct connection *c, const struct frame *f)
 {
 	struct subscription *sub;
 
-	TAILQ_FOREACH (sub, &c->subscriptions, of_connection) {
+	TAILQ_FOREACH(sub, &c->subscriptions, of_connection)
+	{
 		char name[24];
 
 		if (strcmp(sub->id, f->id) != 0)

@@ -53,7 +53,7 @@ void subscription_reset(struct subscription *sub, const char *reason)
 	struct text said = {0};
 
 	encode_reset(&said, answered ? NULL : sub->id, answered ? sub->class->name : NULL,
-	             sub->class->stream->name, reason);
+		     sub->class->stream->name, reason);
 	subscription_free(sub); /* first: it may have to end a message */
 	text_add(connection_say(c), said.data, said.len);
 	if (said.failed)

@@ -43,7 +43,8 @@ static bool tick_peers(struct server *s)
 	struct peer *p;
 	bool again = false;
 
-	TAILQ_FOREACH (p, &s->peers, link) {
+	TAILQ_FOREACH(p, &s->peers, link)
+	{
 		if (p->connection != NULL) {
 			again |= tick_connection(p->connection);
 		} else if (p->exchange == NULL) {
@@ -76,9 +77,9 @@ static bool tick_streams(struct server *s)
 	struct class *c;
 	bool again = false;
 
-	TAILQ_FOREACH (st, &s->streams, link)
-		TAILQ_FOREACH (c, &st->classes, link)
-			again |= tick_class(c);
+	TAILQ_FOREACH(st, &s->streams, link)
+	TAILQ_FOREACH(c, &st->classes, link)
+	again |= tick_class(c);
 	return again;
 }
 

@@ -1,4 +1,5 @@
-/* drives: what the store knows of each drive, by name and by number.  The number is the store's (1 and up), given once. */
+/* drives: what the store knows of each drive, by name and by number.  The number is the store's (1 and up),
+ * given once. */
 #pragma once
 
 #include <stdbool.h>
@@ -12,9 +13,9 @@ enum drives_answer { DRIVES_NONE = 1 };
 struct drive_row {
 	uint32_t drive;
 	char name[DRIVE_NAME_MAX + 1];
-	uint64_t root;  /* node of the root; always there */
-	bool indexed;   /* the first index is complete: from here on every difference is a change */
-	bool has_root;  /* root_id is known */
+	uint64_t root; /* node of the root; always there */
+	bool indexed;  /* the first index is complete: from here on every difference is a change */
+	bool has_root; /* root_id is known */
 	struct identity root_id;
 	struct node_time root_birth;
 	uint64_t last_run; /* number of the last run given; 0: none */

@@ -1,11 +1,11 @@
 /* index: a replica of every drive's namespace.
  *
- * A node is one *name*: (parent node, exact name bytes) -> node, node -> row, identity -> nodes (hard links are several
- * nodes with one identity).  Node numbers are never reused in a store and grow as they are given.  Moving a directory
- * rewrites its own row and name, whatever lies below.
- * Everything happens inside a transaction that the caller opened; reads see the transaction's own writes.  Rows point
- * into the map: valid until the next write in the same transaction or its end.
- * 0, -errno, or INDEX_NONE.  tests/simulation/ has a second implementation of this header, in memory. */
+ * A node is one *name*: (parent node, exact name bytes) -> node, node -> row, identity -> nodes (hard links
+ * are several nodes with one identity).  Node numbers are never reused in a store and grow as they are given.
+ * Moving a directory rewrites its own row and name, whatever lies below. Everything happens inside a
+ * transaction that the caller opened; reads see the transaction's own writes.  Rows point into the map: valid
+ * until the next write in the same transaction or its end. 0, -errno, or INDEX_NONE.  tests/simulation/ has a
+ * second implementation of this header, in memory. */
 #pragma once
 
 #include <stdbool.h>
@@ -54,26 +54,28 @@ struct index_node {
 
 int index_get(struct store_txn *txn, uint64_t node, struct index_node *out);
 int index_lookup(struct store_txn *txn, uint64_t parent, const char *name, size_t name_len, uint64_t *node);
-/* The lowest attached node > after that has this identity on this drive: call with after = 0, then with the last answer.
- * What index_detach() cut off is never found. */
+/* The lowest attached node > after that has this identity on this drive: call with after = 0, then with the
+ * last answer. What index_detach() cut off is never found. */
 int index_by_identity(struct store_txn *txn, uint32_t drive, const struct identity *id, uint64_t after,
-                      uint64_t *node);
-/* The first child of parent whose name sorts (bytewise) after the given one; NULL starts.  *out is its whole row. */
+		      uint64_t *node);
+/* The first child of parent whose name sorts (bytewise) after the given one; NULL starts.  *out is its whole
+ * row. */
 int index_next_child(struct store_txn *txn, uint64_t parent, const char *after, size_t after_len,
-                     struct index_node *out);
+		     struct index_node *out);
 
-/* Add n->name under n->parent; gives it a number, in n->node.  -EEXIST when the name is taken.  Borrows all. */
+/* Add n->name under n->parent; gives it a number, in n->node.  -EEXIST when the name is taken.  Borrows all.
+ */
 int index_add(struct store_txn *txn, struct index_node *n);
 /* Rewrite a node's id, state, target and rev; name and parent are left alone. */
 int index_update(struct store_txn *txn, const struct index_node *n);
-/* Give a node another name and / or parent, and a rev.  -EEXIST when the name is taken.  The caller has made sure that the
- * new parent does not lie below the node. */
+/* Give a node another name and / or parent, and a rev.  -EEXIST when the name is taken.  The caller has made
+ * sure that the new parent does not lie below the node. */
 int index_move(struct store_txn *txn, uint64_t node, uint64_t parent, const char *name, size_t name_len,
-               uint64_t rev_epoch, uint64_t rev_seq);
+	       uint64_t rev_epoch, uint64_t rev_seq);
 /* Remove a node without children (-ENOTEMPTY otherwise). */
 int index_remove(struct store_txn *txn, uint64_t node);
-/* Cut a directory off with all below it: its name is free and nothing below is found by identity, at once; the rows are
- * removed behind it by index_sweep(). */
+/* Cut a directory off with all below it: its name is free and nothing below is found by identity, at once;
+ * the rows are removed behind it by index_sweep(). */
 int index_detach(struct store_txn *txn, uint64_t node);
 /* Remove at most `limit` rows that index_detach() left, of any drive; *left says whether there are more. */
 int index_sweep(struct store_txn *txn, unsigned limit, bool *left);

@@ -9,7 +9,7 @@
 enum { ITEM_CONTENT = 1 << 0, ITEM_META = 1 << 1, ITEM_MAYBE = 1 << 2 };
 
 struct item {
-	enum event_type event; /* EVENT_NONE: an entry of a snapshot, without event, seq and at */
+	enum event_type event;       /* EVENT_NONE: an entry of a snapshot, without event, seq and at */
 	struct position at_position; /* its own seq and epoch; of a snapshot's entry unused */
 	int64_t at_seconds;          /* wall clock, for people */
 	uint32_t at_nanoseconds;

@@ -1,5 +1,6 @@
-/* position: `<epoch>-<seq>` names one change of a stream for ever; a cursor is a position plus `~<check>`, the checksum
- * chain there, which proves that it is from this very journal.  Text: decimal, decimal, 16 hex digits.  Pure. */
+/* position: `<epoch>-<seq>` names one change of a stream for ever; a cursor is a position plus `~<check>`,
+ * the checksum chain there, which proves that it is from this very journal.  Text: decimal, decimal, 16 hex
+ * digits.  Pure. */
 #pragma once
 
 #include <stdbool.h>

@@ -28,5 +28,6 @@ int runs_get(struct store_txn *txn, uint32_t drive, uint64_t run, struct run_row
 int runs_before(struct store_txn *txn, uint32_t drive, uint64_t before, struct run_row *out);
 /* Keep the newest `keep` of a drive. */
 int runs_prune(struct store_txn *txn, uint32_t drive, unsigned keep);
-const char *run_trigger_name(enum run_trigger t); /* "first_index", "start", "overflow", "watcher", "manual" */
-const char *run_state_name(enum run_state s);     /* "running", "completed", "failed", "interrupted" */
+const char *
+run_trigger_name(enum run_trigger t);         /* "first_index", "start", "overflow", "watcher", "manual" */
+const char *run_state_name(enum run_state s); /* "running", "completed", "failed", "interrupted" */

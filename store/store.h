@@ -1,9 +1,10 @@
 /* store: the LMDB environment that holds everything the daemon must not forget, and its transactions.
  *
- * One process has the store open for writing (a lock file beside it says so), one thread of it writes, any number read.
- * A write transaction that store_commit() answered with 0 is on stable storage.  Readers see one commit, whole.
- * All functions return 0 or -errno; LMDB's codes are mapped in store/store.c alone.  -ENOSPC: the map or
- * store_max_bytes is full.  A key that is not there is a positive answer of the module asked, never an error. */
+ * One process has the store open for writing (a lock file beside it says so), one thread of it writes, any
+ * number read. A write transaction that store_commit() answered with 0 is on stable storage.  Readers see one
+ * commit, whole. All functions return 0 or -errno; LMDB's codes are mapped in store/store.c alone.  -ENOSPC:
+ * the map or store_max_bytes is full.  A key that is not there is a positive answer of the module asked,
+ * never an error. */
 #pragma once
 
 #include <stdbool.h>
@@ -24,9 +25,9 @@ struct store_options {
 
 /* What store_open() may find wrong, beside plain -errno. */
 enum store_answer {
-	STORE_LOCKED = 1,    /* another daemon has it; store_lock_owner() tells the pid */
-	STORE_NEWER = 2,     /* written by a later format; nothing was touched */
-	STORE_BROKEN = 3,    /* not a store, or LMDB says corrupted */
+	STORE_LOCKED = 1, /* another daemon has it; store_lock_owner() tells the pid */
+	STORE_NEWER = 2,  /* written by a later format; nothing was touched */
+	STORE_BROKEN = 3, /* not a store, or LMDB says corrupted */
 };
 
 int store_open(struct store **out, const struct store_options *options);
@@ -35,8 +36,9 @@ void store_close(struct store *s); /* NULL is allowed; marks the store clean whe
 int store_lock_owner(const char *directory);
 /* The last user did not close it: read it whole (store/check.h) in a child before trusting it. */
 bool store_was_unclean(const struct store *s);
-/* The data file is not the inode (and birth time) that it recorded of itself: a copy or a restored backup, so every
- * stream needs a new epoch.  store_adopt_file() records the present inode, in the transaction that opened the epochs. */
+/* The data file is not the inode (and birth time) that it recorded of itself: a copy or a restored backup, so
+ * every stream needs a new epoch.  store_adopt_file() records the present inode, in the transaction that
+ * opened the epochs. */
 bool store_was_moved(const struct store *s);
 int store_adopt_file(struct store *s, struct store_txn *txn);
 /* Bytes of the data file in use, for status and store_max_bytes. */

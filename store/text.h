@@ -1,4 +1,5 @@
-/* text: a growing byte buffer, and JSON written straight into it: items are encoded once per change, on the hot path. */
+/* text: a growing byte buffer, and JSON written straight into it: items are encoded once per change, on the
+ * hot path. */
 #pragma once
 
 #include <stdbool.h>
@@ -19,9 +20,11 @@ void text_add_str(struct text *t, const char *s);
 void text_add_number(struct text *t, uint64_t number);
 
 bool utf8_valid(const char *bytes, size_t len);
-/* "…" with escapes; every ill-formed UTF-8 sequence becomes U+FFFD (one for each maximal subpart, as the Unicode standard recommends). */
+/* "…" with escapes; every ill-formed UTF-8 sequence becomes U+FFFD (one for each maximal subpart, as the
+ * Unicode standard recommends). */
 void json_add_string(struct text *t, const char *bytes, size_t len);
-/* "key":"…", and when the bytes are not UTF-8 also ,"key_b64":"…" (standard base64, padded), which is then the name. */
+/* "key":"…", and when the bytes are not UTF-8 also ,"key_b64":"…" (standard base64, padded), which is then
+ * the name. */
 void json_add_bytes(struct text *t, const char *key, const char *bytes, size_t len);
 /* RFC 3339 UTC with exactly nine decimals and Z, quoted.  Years outside 0000 to 9999 are clamped. */
 void json_add_time(struct text *t, int64_t seconds, uint32_t nanoseconds);

@@ -14,10 +14,10 @@ enum token_scope { TOKEN_READ = 1 << 0, TOKEN_WRITE = 1 << 1, TOKEN_ADMIN = 1 <<
 struct token_row {
 	uint64_t id; /* for people and for revoking; counts from 1 */
 	uint8_t hash[TOKEN_HASH_LEN];
-	unsigned scopes;                    /* enum token_scope */
-	char name[TOKEN_NAME_MAX + 1];      /* what the administrator called it; also the subject */
-	char drives[TOKEN_DRIVES_MAX + 1];  /* names separated by one comma, or "*" */
-	int64_t created, expires, revoked;  /* unix seconds; 0: never */
+	unsigned scopes;                   /* enum token_scope */
+	char name[TOKEN_NAME_MAX + 1];     /* what the administrator called it; also the subject */
+	char drives[TOKEN_DRIVES_MAX + 1]; /* names separated by one comma, or "*" */
+	int64_t created, expires, revoked; /* unix seconds; 0: never */
 };
 
 /* A new secret: 32 random bytes as base64url, no padding, NUL-terminated. */

@@ -1,7 +1,8 @@
 /* debounce: three hash tables over one set of elements, and lists that are sorted because time only grows.
  *
- * `quiet` is in the order of last_ms and `age` in that of first_ms: both are only ever appended to, so the heads tell what
- * is due.  The few files that may wait longer stand in `extended` instead of `age`, which is searched. */
+ * `quiet` is in the order of last_ms and `age` in that of first_ms: both are only ever appended to, so the
+ * heads tell what is due.  The few files that may wait longer stand in `extended` instead of `age`, which is
+ * searched. */
 #include "sync/debounce.h"
 
 #include <errno.h>
@@ -229,11 +230,12 @@ uint64_t debounce_deadline(const struct debounce *d)
 	if (!TAILQ_EMPTY(&d->age))
 		at = earlier(at, TAILQ_FIRST(&d->age)->first_ms + d->max_wait_ms);
 	TAILQ_FOREACH(h, &d->extended, age)
-		at = earlier(at, h->wait_until_ms);
+	at = earlier(at, h->wait_until_ms);
 	return at;
 }
 
-struct held *debounce_find(const struct debounce *d, const struct file_id *dir, const char *name, size_t name_len)
+struct held *debounce_find(const struct debounce *d, const struct file_id *dir, const char *name,
+			   size_t name_len)
 {
 	struct hash_link *l = NULL;
 	uint64_t hash = name_hash(dir, name, name_len);
@@ -262,7 +264,8 @@ struct held *debounce_next_by_id(const struct debounce *d, const struct file_id 
 	return NULL;
 }
 
-struct held *debounce_next_by_dir(const struct debounce *d, const struct file_id *dir, const struct held *after)
+struct held *debounce_next_by_dir(const struct debounce *d, const struct file_id *dir,
+				  const struct held *after)
 {
 	struct hash_link *l = after == NULL ? NULL : (struct hash_link *)&after->by_dir;
 	uint64_t hash = file_id_hash(dir);

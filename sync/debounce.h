@@ -1,8 +1,9 @@
-/* debounce: holds the newest observation of each name until the name has been quiet for `settle` or has waited `max_wait`.
+/* debounce: holds the newest observation of each name until the name has been quiet for `settle` or has
+ * waited `max_wait`.
  *
- * A name is (directory's identity, name).  A newer observation replaces the older one and starts its quiet time again;
- * the waiting time counts from the first.  What the caller forces (a barrier, an answer to a question) is due at once.
- * Pure: no I/O, the time is the caller's. */
+ * A name is (directory's identity, name).  A newer observation replaces the older one and starts its quiet
+ * time again; the waiting time counts from the first.  What the caller forces (a barrier, an answer to a
+ * question) is due at once. Pure: no I/O, the time is the caller's. */
 #pragma once
 
 #include <stdbool.h>
@@ -23,24 +24,26 @@ enum held_place {
 struct held {
 	struct file_id dir, id;
 	struct entry_state state;
-	unsigned flags;      /* OBSERVED_*; FRESH, RENAMED, CREATED, WRITING, CLOSED and LISTED survive a newer observation */
+	unsigned flags; /* OBSERVED_*; FRESH, RENAMED, CREATED, WRITING, CLOSED and LISTED survive a newer
+			   observation */
 	bool gone;
-	bool asked;          /* its looks were made and answered: what is still unknown counts as being there */
-	bool forced;         /* due whatever the time, also while it is open for writing */
-	bool walked;         /* a walk or one of its looks brought it: its changes are counted to the run */
-	unsigned answers;    /* looks still to come in */
-	unsigned retries;    /* how often it was looked at again because it could not be applied */
-	uint32_t scan;       /* the scan that listed it; 0: none */
+	bool asked;       /* its looks were made and answered: what is still unknown counts as being there */
+	bool forced;      /* due whatever the time, also while it is open for writing */
+	bool walked;      /* a walk or one of its looks brought it: its changes are counted to the run */
+	unsigned answers; /* looks still to come in */
+	unsigned retries; /* how often it was looked at again because it could not be applied */
+	uint32_t scan;    /* the scan that listed it; 0: none */
 	uint64_t first_arrival, arrival; /* numbers of its first and its newest observation */
 	uint64_t first_ms, last_ms;
-	uint64_t wait_until_ms; /* 0, or a later end of its waiting time (a file that stays open for writing) */
+	uint64_t wait_until_ms; /* 0, or a later end of its waiting time (a file that stays open for writing)
+				 */
 
 	/* Set by detector and order while BATCHED. */
 	uint64_t source;            /* node that moves here; 0: none */
 	struct hash_link by_source; /* among the batch's sources */
 	enum held_progress { HELD_WAITING, HELD_PLACING, HELD_DONE } progress;
-	bool occupied;              /* the index has another identity at its name */
-	bool stale;                 /* its identity was seen elsewhere later */
+	bool occupied; /* the index has another identity at its name */
+	bool stale;    /* its identity was seen elsewhere later */
 
 	enum held_place place;
 	TAILQ_ENTRY(held) queue, age, all;
@@ -65,8 +68,8 @@ void debounce_init(struct debounce *d, unsigned settle_ms, unsigned max_wait_ms)
 void debounce_deinit(struct debounce *d);
 void debounce_clear(struct debounce *d);
 
-/* Hold an ENTRY or GONE.  A name that was BATCHED or ASKING starts to count again with what is new.  *out is the
- * element, borrowed until it is dropped.  -ENOMEM. */
+/* Hold an ENTRY or GONE.  A name that was BATCHED or ASKING starts to count again with what is new.  *out is
+ * the element, borrowed until it is dropped.  -ENOMEM. */
 int debounce_put(struct debounce *d, const struct observation *o, uint64_t now_ms, struct held **out);
 void debounce_drop(struct debounce *d, struct held *h);
 
@@ -81,7 +84,10 @@ void debounce_extend(struct debounce *d, struct held *h, uint64_t until_ms);
 /* When something becomes due; 0: something is; UINT64_MAX: never. */
 uint64_t debounce_deadline(const struct debounce *d);
 
-struct held *debounce_find(const struct debounce *d, const struct file_id *dir, const char *name, size_t name_len);
+struct held *debounce_find(const struct debounce *d, const struct file_id *dir, const char *name,
+			   size_t name_len);
 /* Elements that say: this identity is at my name; and elements in a directory.  NULL starts, NULL ends. */
-struct held *debounce_next_by_id(const struct debounce *d, const struct file_id *id, const struct held *after);
-struct held *debounce_next_by_dir(const struct debounce *d, const struct file_id *dir, const struct held *after);
+struct held *debounce_next_by_id(const struct debounce *d, const struct file_id *id,
+				 const struct held *after);
+struct held *debounce_next_by_dir(const struct debounce *d, const struct file_id *dir,
+				  const struct held *after);

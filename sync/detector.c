@@ -1,14 +1,18 @@
 /* detector: which observations belong together, and where the identity at a new name comes from.
  *
- * A step starts with the names that are due.  Some others have to come along, or the difference would be told wrongly:
+ * A step starts with the names that are due.  Some others have to come along, or the difference would be told
+ * wrongly:
  *   - the directory itself, when it is as new as what was seen in it;
- *   - all names that show the same identity, and the old names of an identity that shows up elsewhere (a move has two sides);
- *   - the names that show the identity which the index still has at this name (what was here may have moved there);
+ *   - all names that show the same identity, and the old names of an identity that shows up elsewhere (a move
+ * has two sides);
+ *   - the names that show the identity which the index still has at this name (what was here may have moved
+ * there);
  *   - what was seen in a directory that is gone or replaced (`rm -r` stays child by child).
- * Then each new name whose identity has a node elsewhere gets that node as its *source* when the node is gone from its
- * old name.  For a directory, and for a file with one link, being seen here is proof of being gone there.  Only a file
- * with several links needs a look at its other names; such an element waits for the answers.
- * Of two names that show an identity which can have one only, the later look is right; an event for the other is under way. */
+ * Then each new name whose identity has a node elsewhere gets that node as its *source* when the node is gone
+ * from its old name.  For a directory, and for a file with one link, being seen here is proof of being gone
+ * there.  Only a file with several links needs a look at its other names; such an element waits for the
+ * answers. Of two names that show an identity which can have one only, the later look is right; an event for
+ * the other is under way. */
 #include "sync/drive_internal.h"
 
 #include <errno.h>
@@ -65,7 +69,7 @@ static int held_for_node(struct drive *d, const struct index_node *n, struct hel
 
 /* Call `visit` for each node that the index has for h's identity. */
 static int each_node(struct drive *d, const struct held *h,
-                     int (*visit)(struct drive *, struct held *, const struct index_node *, struct held *))
+		     int (*visit)(struct drive *, struct held *, const struct index_node *, struct held *))
 {
 	struct identity id;
 	struct index_node n;
@@ -196,11 +200,13 @@ static int take_source(struct drive *d, struct held *h, uint64_t node)
 
 enum whereabouts { STILL_THERE, GONE_FROM_THERE, NOT_KNOWN };
 
-/* Is the node n, whose identity was seen at h, still at its old name?  `there` is what is held for that name. */
+/* Is the node n, whose identity was seen at h, still at its old name?  `there` is what is held for that name.
+ */
 static enum whereabouts whereabouts(const struct drive *d, const struct held *h, const struct index_node *n,
-                                    const struct held *there)
+				    const struct held *there)
 {
-	bool seen_gone = there != NULL && !there->stale && (there->gone || !file_id_equal(&there->id, &h->id));
+	bool seen_gone =
+		there != NULL && !there->stale && (there->gone || !file_id_equal(&there->id, &h->id));
 
 	if (n->parent == 0 || (int)n->state.kind != (int)h->state.kind)
 		return STILL_THERE;
@@ -208,7 +214,8 @@ static enum whereabouts whereabouts(const struct drive *d, const struct held *h,
 		return seen_gone && (h->flags & OBSERVED_RENAMED) != 0 ? GONE_FROM_THERE : STILL_THERE;
 	if (seen_gone)
 		return GONE_FROM_THERE;
-	/* A run that finds two names exchanged has seen one of them only: the other look tells it from a rename. */
+	/* A run that finds two names exchanged has seen one of them only: the other look tells it from a
+	 * rename. */
 	if (there == NULL && h->walked && h->occupied && !h->asked && !d->silent)
 		return NOT_KNOWN;
 	if (detector_exclusive(d, h))
@@ -281,7 +288,7 @@ static int find_sources(struct drive *d)
 	int r = 0;
 
 	TAILQ_FOREACH(h, &d->debounce.batched, queue)
-		mark_stale(d, h);
+	mark_stale(d, h);
 	for (h = TAILQ_FIRST(&d->debounce.batched); h != NULL && r == 0; h = next) {
 		next = TAILQ_NEXT(h, queue);
 		if (!h->gone && !h->stale && !drive_is_reserved(d, h))
@@ -297,8 +304,8 @@ static int may_wait_longer(struct drive *d, struct held *h, bool *yes)
 	int r = 0;
 
 	*yes = false;
-	if (h->gone || (h->flags & OBSERVED_WRITING) == 0 || d->open.nodes.count == 0 || h->wait_until_ms != 0 ||
-	    h->forced || h->last_ms + d->options.settle_ms <= d->now_ms)
+	if (h->gone || (h->flags & OBSERVED_WRITING) == 0 || d->open.nodes.count == 0 ||
+	    h->wait_until_ms != 0 || h->forced || h->last_ms + d->options.settle_ms <= d->now_ms)
 		return 0;
 	r = occupant_of(d, h, &occupant);
 	if (r != 0 || occupant == 0 || !open_files_has(&d->open, occupant))

@@ -1,8 +1,9 @@
 /* drive: observations in, questions out, and the order of a step's work.
  *
- * A step: release what debounce no longer holds; gather what belongs together; apply it; pay debts of files that were
- * announced as open; let the walks go on.  Observations only fill tables, so they may come at any time between steps, but
- * the caller steps only where a batch of observations ended: both sides of a rename are then there. */
+ * A step: release what debounce no longer holds; gather what belongs together; apply it; pay debts of files
+ * that were announced as open; let the walks go on.  Observations only fill tables, so they may come at any
+ * time between steps, but the caller steps only where a batch of observations ended: both sides of a rename
+ * are then there. */
 #include "sync/drive_internal.h"
 
 #include <errno.h>
@@ -142,8 +143,8 @@ bool drive_same_id(const struct file_id *a, const struct identity *b)
 
 /* Questions. */
 
-int drive_ask(struct drive *d, enum ask_kind kind, const struct file_id *dir, const char *name, size_t name_len,
-              struct held *held, struct walk *walk)
+int drive_ask(struct drive *d, enum ask_kind kind, const struct file_id *dir, const char *name,
+	      size_t name_len, struct held *held, struct walk *walk)
 {
 	struct ask *a = calloc(1, sizeof(*a));
 
@@ -182,7 +183,8 @@ static void answer_source(struct drive *d, const struct ask *a, const struct obs
 {
 	struct held *h, *there = debounce_find(&d->debounce, &looked->dir, looked->name, looked->name_len);
 
-	TAILQ_FOREACH(h, &d->debounce.asking, queue) {
+	TAILQ_FOREACH(h, &d->debounce.asking, queue)
+	{
 		if (h->first_arrival != a->held || h->arrival != a->arrival)
 			continue;
 		if (there != NULL)
@@ -263,7 +265,8 @@ static void share_state(struct drive *d, const struct held *h)
 	}
 }
 
-/* What was seen through this name of an inode holds for its other names, also when the name is something else by now. */
+/* What was seen through this name of an inode holds for its other names, also when the name is something else
+ * by now. */
 static int note_lost_link(struct drive *d, const struct observation *o)
 {
 	struct held *h = debounce_find(&d->debounce, &o->dir, o->name, o->name_len);
@@ -290,7 +293,8 @@ static int observe_name(struct drive *d, const struct observation *o, uint64_t n
 	uint32_t scan;
 	int r = note_lost_link(d, o);
 
-	if (d->options.weak_ids && (o->flags & OBSERVED_FRESH) != 0) /* what was in a namesake may still be held */
+	if (d->options.weak_ids &&
+	    (o->flags & OBSERVED_FRESH) != 0) /* what was in a namesake may still be held */
 		seen.flags = (uint16_t)((o->flags & ~OBSERVED_FRESH) | OBSERVED_CREATED);
 	if (r == 0)
 		r = debounce_put(&d->debounce, &seen, now_ms, &h);

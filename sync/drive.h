@@ -1,12 +1,14 @@
 /* drive: the machine that turns one drive's observations into changes.  No I/O, no clock, no threads.
  *
- * drive_observe() takes what the watcher says and only remembers it; drive_step() works: it releases what debounce no
- * longer holds, decides what it means (detector), applies it to the index in an order in which every prefix is a valid
- * tree (order), and hands each change out.  Time is the caller's, in milliseconds of any monotonic clock.
- * What the machine wants to know it asks through the callbacks: a look, a scan, a barrier; the answers come back as
- * observations.  Names of ours (.wakeline in the root, .wakeline-stage-*, .wakeline-swap-*) never get into the index.
+ * drive_observe() takes what the watcher says and only remembers it; drive_step() works: it releases what
+ * debounce no longer holds, decides what it means (detector), applies it to the index in an order in which
+ * every prefix is a valid tree (order), and hands each change out.  Time is the caller's, in milliseconds of
+ * any monotonic clock. What the machine wants to know it asks through the callbacks: a look, a scan, a
+ * barrier; the answers come back as observations.  Names of ours (.wakeline in the root, .wakeline-stage-*,
+ * .wakeline-swap-*) never get into the index.
  *
- * While it is silent (first index) differences go into the index with revision <epoch>-0 and no change is handed out. */
+ * While it is silent (first index) differences go into the index with revision <epoch>-0 and no change is
+ * handed out. */
 #pragma once
 
 #include <stdbool.h>
@@ -22,17 +24,20 @@ struct store_txn;
 struct drive_output {
 	void *context;
 	/* Answered by the watcher: ENTRY or GONE for the name, then LOOKED with this number. */
-	void (*look)(void *context, uint32_t request, const struct file_id *dir, const char *name, size_t name_len);
-	/* SCAN_BEGIN, ENTRYs flagged LISTED, SCAN_END, with this number.  One directory, not those below it. */
+	void (*look)(void *context, uint32_t request, const struct file_id *dir, const char *name,
+		     size_t name_len);
+	/* SCAN_BEGIN, ENTRYs flagged LISTED, SCAN_END, with this number.  One directory, not those below it.
+	 */
 	void (*scan)(void *context, uint32_t request, const struct file_id *dir);
 	/* BARRIER with this number, after all that was done before it has been observed. */
 	void (*barrier)(void *context, uint32_t request);
-	/* One change, already made in the index inside the step's transaction.  The machine sets the node's revision to
-	 * the one given by `next_rev` just before.  Non-zero aborts the step with that code. */
+	/* One change, already made in the index inside the step's transaction.  The machine sets the node's
+	 * revision to the one given by `next_rev` just before.  Non-zero aborts the step with that code. */
 	int (*change)(void *context, const struct change *change);
 	/* The position that the next change will have in the journal. */
 	void (*next_rev)(void *context, uint64_t *epoch, uint64_t *seq);
-	/* A walk that drive_reconcile() began has ended.  `error` 0, or the first -errno that made it incomplete. */
+	/* A walk that drive_reconcile() began has ended.  `error` 0, or the first -errno that made it
+	 * incomplete. */
 	void (*reconciled)(void *context, uint64_t entries, uint64_t changes, int error);
 };
 
@@ -47,27 +52,29 @@ struct drive_options {
 int drive_new(struct drive **out, const struct drive_options *options);
 void drive_free(struct drive *d); /* NULL is allowed */
 
-/* ENTRY, GONE, SCAN_BEGIN, SCAN_END, LOOKED, BATCH_END, BARRIER (of a request this machine made).  Borrows. */
+/* ENTRY, GONE, SCAN_BEGIN, SCAN_END, LOOKED, BATCH_END, BARRIER (of a request this machine made).  Borrows.
+ */
 int drive_observe(struct drive *d, const struct observation *o, uint64_t now_ms);
 
-/* Do what is due at now_ms, inside a write transaction.  *more: call again at once, in another transaction (the step
- * stopped at its bound).  0 or what the store or a callback answered: the transaction must then be aborted, and the
- * machine is only good for drive_free(). */
+/* Do what is due at now_ms, inside a write transaction.  *more: call again at once, in another transaction
+ * (the step stopped at its bound).  0 or what the store or a callback answered: the transaction must then be
+ * aborted, and the machine is only good for drive_free(). */
 int drive_step(struct drive *d, struct store_txn *txn, uint64_t now_ms, bool *more);
 /* When drive_step() has something to do next; UINT64_MAX: nothing held; 0: at once. */
 uint64_t drive_deadline(const struct drive *d);
 
-/* Compare a directory (0: the root) and all below it with the drive.  One at a time: -EBUSY.  While a walk runs, live
- * observations are taken as ever. */
+/* Compare a directory (0: the root) and all below it with the drive.  One at a time: -EBUSY.  While a walk
+ * runs, live observations are taken as ever. */
 int drive_reconcile(struct drive *d, struct store_txn *txn, uint64_t node);
 /* Forget everything held and asked (the watcher died, the root went away): no more answers will come. */
 void drive_reset(struct drive *d);
 void drive_set_silent(struct drive *d, bool silent);
 
-/* A barrier: everything observed so far is to be released without waiting.  drive_passed() is true once all of it is in
- * the index, looks and subtree scans that it made necessary included. */
+/* A barrier: everything observed so far is to be released without waiting.  drive_passed() is true once all
+ * of it is in the index, looks and subtree scans that it made necessary included. */
 uint64_t drive_mark(struct drive *d);
 bool drive_passed(const struct drive *d, uint64_t mark);
 
 uint64_t drive_pending(const struct drive *d); /* observations held */
-void drive_progress(const struct drive *d, uint64_t *entries, uint64_t *changes); /* of the reconcile that runs */
+void drive_progress(const struct drive *d, uint64_t *entries,
+		    uint64_t *changes); /* of the reconcile that runs */

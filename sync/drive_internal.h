@@ -26,7 +26,7 @@ enum ask_kind { ASK_SOURCE, ASK_AGAIN, ASK_UNSEEN };
 struct ask {
 	struct hash_link by_request;
 	enum ask_kind kind;
-	bool answered;          /* AGAIN: kept until the step that applies the answer */
+	bool answered; /* AGAIN: kept until the step that applies the answer */
 	uint32_t request;
 	unsigned retries;       /* AGAIN */
 	uint64_t held, arrival; /* SOURCE: first_arrival and arrival of the element that waits */
@@ -38,12 +38,13 @@ struct scan {
 	struct walk *walk;
 	uint32_t request;
 	struct file_id dir;
-	bool compare;  /* the index may hold children that are not there any more; a first index spares itself the look */
+	bool compare; /* the index may hold children that are not there any more; a first index spares itself
+			 the look */
 	bool ended;
 	int error;
 	uint64_t began;     /* arrivals when it began */
 	size_t outstanding; /* entries that are still held */
-	uint64_t *seen; /* nodes that stand at listed names */
+	uint64_t *seen;     /* nodes that stand at listed names */
 	size_t seen_count, seen_room;
 };
 
@@ -63,7 +64,7 @@ struct walk {
 	uint64_t *unseen;      /* nodes that a scan did not list */
 	size_t unseen_count, unseen_room, unseen_done;
 	uint32_t barrier;
-	uint64_t mark; /* SETTLING: what must be in the index */
+	uint64_t mark;  /* SETTLING: what must be in the index */
 	uint64_t began; /* the arrival that it belongs to, for drive_passed() */
 	uint64_t entries, changes;
 	int error;
@@ -79,19 +80,20 @@ struct drive {
 	struct walk *walks;
 	struct walk *arrivals; /* takes what arrives in the step that runs */
 	bool walk_ready;       /* an answer came in: walk_step() has something to do */
-	struct file_id *lost;  /* inodes with several names, last seen through one that is something else by now */
+	struct file_id
+		*lost; /* inodes with several names, last seen through one that is something else by now */
 	size_t lost_count, lost_room;
-	uint32_t listing;      /* the scan whose entries are coming in */
+	uint32_t listing;  /* the scan whose entries are coming in */
 	uint32_t requests; /* last number given */
 	bool silent;
 
 	/* While a step runs. */
 	struct store_txn *txn;
 	uint64_t now_ms;
-	unsigned swaps;     /* nodes that stand at a swap name: the changes belong into one frame */
+	unsigned swaps; /* nodes that stand at a swap name: the changes belong into one frame */
 	uint64_t *swapped;
 	size_t swapped_count, swapped_room;
-	bool walked;        /* what is being applied came from a walk */
+	bool walked;               /* what is being applied came from a walk */
 	struct file_id parent_dir; /* the last directory looked up, and its node */
 	uint64_t parent_node;
 	struct text path, from, prefix; /* prefix: of prefix_node's children, with its slash */
@@ -100,8 +102,8 @@ struct drive {
 
 /* drive.c */
 /* Ask for a look.  `held`: for whom (SOURCE), or what was not to be applied (AGAIN); else NULL. */
-int drive_ask(struct drive *d, enum ask_kind kind, const struct file_id *dir, const char *name, size_t name_len,
-              struct held *held, struct walk *walk);
+int drive_ask(struct drive *d, enum ask_kind kind, const struct file_id *dir, const char *name,
+	      size_t name_len, struct held *held, struct walk *walk);
 static inline void identity_of(struct identity *out, const struct file_id *id)
 {
 	_Static_assert(sizeof(struct identity) == sizeof(struct file_id), "one is copied into the other");
@@ -117,7 +119,8 @@ int drive_dir_node(struct drive *d, const struct file_id *dir, uint64_t *node);
 void drive_forget_dir(struct drive *d);
 /* Identity of a node; INDEX_NONE when there is no such node. */
 int drive_node_id(struct drive *d, uint64_t node, struct file_id *out);
-/* 0 when the node is in the tree with this identity, INDEX_NONE when it (or a directory above it) was cut off. */
+/* 0 when the node is in the tree with this identity, INDEX_NONE when it (or a directory above it) was cut
+ * off. */
 int drive_is_attached(struct drive *d, uint64_t node, const struct identity *id);
 /* Is `node` equal to or below `above`? */
 int drive_is_below(struct drive *d, uint64_t node, uint64_t above, bool *yes);
@@ -134,7 +137,8 @@ static inline bool held_is_weak(const struct drive *d, const struct held *h)
 	return d->options.weak_ids || file_id_is_weak(&h->id);
 }
 
-/* detector.c: from `due` and what belongs to it to `batched`, with sources set; what must ask first goes to `asking`. */
+/* detector.c: from `due` and what belongs to it to `batched`, with sources set; what must ask first goes to
+ * `asking`. */
 int detector_gather(struct drive *d);
 /* The element that this node is about to move to, or NULL. */
 struct held *detector_taker(const struct drive *d, uint64_t node);
@@ -144,31 +148,35 @@ bool detector_exclusive(const struct drive *d, const struct held *h);
 
 /* order.c: apply all of `batched` and drop it. */
 int order_apply(struct drive *d);
-/* BLOCKED: something that is being placed already stands in the way.  IMPOSSIBLE: what was seen cannot be true as a whole
- * any more (a directory below itself); a later look is under way, and one more is asked for.  Both apart from the positive
- * answers of the index. */
+/* BLOCKED: something that is being placed already stands in the way.  IMPOSSIBLE: what was seen cannot be
+ * true as a whole any more (a directory below itself); a later look is under way, and one more is asked for.
+ * Both apart from the positive answers of the index. */
 enum { ORDER_BLOCKED = 100, ORDER_IMPOSSIBLE = 101, ORDER_DEPTH_MAX = 500 };
 int order_place(struct drive *d, struct held *h, unsigned depth);
 int order_look_again(struct drive *d, struct held *h);
 
-/* row.c: the row that h describes (its name and numbers apart), and the ITEM_* of what clients are told of a difference. */
+/* row.c: the row that h describes (its name and numbers apart), and the ITEM_* of what clients are told of a
+ * difference. */
 void row_of_held(struct drive *d, const struct held *h, struct index_node *n);
 unsigned row_difference(const struct index_node *was, const struct index_node *is);
 
-/* outcome.c: what becomes of the name h; its directory is in the index and the name is free, or has the node to keep. */
+/* outcome.c: what becomes of the name h; its directory is in the index and the name is free, or has the node
+ * to keep. */
 int outcome_same(struct drive *d, struct held *h, const struct index_node *n);
 int outcome_replaced(struct drive *d, struct held *h, uint64_t occupant, unsigned depth);
 int outcome_created(struct drive *d, struct held *h, uint64_t parent);
 int outcome_moved(struct drive *d, struct held *h, uint64_t parent);
-/* The name is not in the tree (it is ours, or its directory left), but the file may have other names that are. */
+/* The name is not in the tree (it is ours, or its directory left), but the file may have other names that
+ * are. */
 int outcome_elsewhere(struct drive *d, const struct held *h);
 
-/* removal.c: a node and what is below it; names of the batch that were seen to be gone, alone or in one directory; other
- * nodes with the identity of a directory (but `keep`). */
+/* removal.c: a node and what is below it; names of the batch that were seen to be gone, alone or in one
+ * directory; other nodes with the identity of a directory (but `keep`). */
 int removal_of(struct drive *d, uint64_t node, unsigned depth);
 int removal_of_gone(struct drive *d, struct held *h, unsigned depth);
 int removal_of_children(struct drive *d, const struct identity *dir, unsigned depth);
-int removal_of_namesakes(struct drive *d, const struct held *h, uint64_t keep, uint64_t parent, unsigned depth);
+int removal_of_namesakes(struct drive *d, const struct held *h, uint64_t keep, uint64_t parent,
+			 unsigned depth);
 /* Look at some names of this inode: what is new of it is told for all. */
 int removal_look_at_links(struct drive *d, const struct identity *id);
 
@@ -179,7 +187,7 @@ bool emit_is_swapped(const struct drive *d, uint64_t node); /* it stands at its 
 int emit_created(struct drive *d, struct index_node *n, bool open);
 int emit_updated(struct drive *d, struct index_node *n, unsigned changed, bool open);
 int emit_moved(struct drive *d, uint64_t node, uint64_t parent, const char *name, size_t name_len,
-               const struct index_node *state, bool open);
+	       const struct index_node *state, bool open);
 int emit_deleted(struct drive *d, uint64_t node);
 
 /* walk.c */
@@ -187,8 +195,9 @@ int emit_deleted(struct drive *d, uint64_t node);
 int walk_arrived(struct drive *d, const struct held *h);
 int walk_begin(struct drive *d, const struct file_id *dir);
 bool walk_reconciling(const struct drive *d);
-/* A name that a scan listed stands for this node now; a dir among them is walked too.  ARRIVED (another identity) and NEW:
- * it may be newer than the run, so that a barrier which is asked for now has to wait for its content. */
+/* A name that a scan listed stands for this node now; a dir among them is walked too.  ARRIVED (another
+ * identity) and NEW: it may be newer than the run, so that a barrier which is asked for now has to wait for
+ * its content. */
 enum walk_how { WALK_KNOWN, WALK_ARRIVED, WALK_NEW };
 int walk_applied(struct drive *d, const struct held *h, uint64_t node, enum walk_how how);
 /* Does the scan belong to a subtree that arrived?  Then its claim on a name counts more than a run's. */

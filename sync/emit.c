@@ -1,6 +1,7 @@
 /* emit: makes one change in the index and hands it out, with the paths that it has before and after.
  *
- * While a node stands at a swap name every change is flagged as continued: readers get all of it in one frame. */
+ * While a node stands at a swap name every change is flagged as continued: readers get all of it in one
+ * frame. */
 #include "sync/drive_internal.h"
 
 #include <errno.h>
@@ -128,7 +129,7 @@ void emit_leave_swap(struct drive *d, uint64_t node)
 
 /* `state` (may be NULL): the row as it is after the move, so that one change tells it all. */
 int emit_moved(struct drive *d, uint64_t node, uint64_t parent, const char *name, size_t name_len,
-               const struct index_node *state, bool open)
+	       const struct index_node *state, bool open)
 {
 	struct index_node now;
 	struct change change = {.event = EVENT_FILE_MOVED, .node = &now, .open = open};

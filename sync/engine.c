@@ -1,9 +1,9 @@
 /* engine: the thread, and what it does in each turn of its loop.
  *
- * Before the loop waits, a turn steps every drive that has something due, inside one write transaction, commits it (group
- * commit: while the disk syncs, the next observations gather in the watchers' sockets) and only then tells.  While nothing
- * but a first index is going on the transaction stays open for a while: nobody waits for it, and fewer commits are
- * cheaper.  The timer is set to whatever is due next. */
+ * Before the loop waits, a turn steps every drive that has something due, inside one write transaction,
+ * commits it (group commit: while the disk syncs, the next observations gather in the watchers' sockets) and
+ * only then tells.  While nothing but a first index is going on the transaction stays open for a while:
+ * nobody waits for it, and fewer commits are cheaper.  The timer is set to whatever is due next. */
 #include "sync/engine_internal.h"
 
 #include <errno.h>
@@ -47,7 +47,8 @@ void engine_fail(struct engine *e, int error, const char *what)
 	if (e->failed)
 		return;
 	e->failed = true;
-	snprintf(text, sizeof(text), "%s: %s", what, error < 0 ? strerror(-error) : "an answer that cannot be");
+	snprintf(text, sizeof(text), "%s: %s", what,
+		 error < 0 ? strerror(-error) : "an answer that cannot be");
 	news_failed(e, error, text);
 }
 
@@ -88,7 +89,9 @@ int engine_commit(struct engine *e)
 		e->txn = NULL;
 	}
 	if (r != 0)
-		engine_fail(e, r, r == -ENOSPC ? "the store is full (its disk, or store_max_bytes)" : "the store: committing");
+		engine_fail(e, r,
+			    r == -ENOSPC ? "the store is full (its disk, or store_max_bytes)"
+					 : "the store: committing");
 	else
 		tell(e);
 	return r;
@@ -310,7 +313,8 @@ static int open_all(struct engine *e)
 		r = watched_open(&e->watched[i], txn, moved);
 	}
 	if (r == 0 && moved) {
-		engine_log("the store is not where it was (a copy, or a restored backup): new epochs begin, clients are reset");
+		engine_log("the store is not where it was (a copy, or a restored backup): new epochs begin, "
+			   "clients are reset");
 		r = store_adopt_file(e->options.store, txn);
 	}
 	if (r != 0) {

@@ -1,8 +1,9 @@
 /* engine: the one writer.  It turns the watchers' observations into journalled changes.
  *
- * It runs a libuv loop on a thread of its own, alone holds write transactions, and asks the starter for watchers.
- * The rest of the daemon speaks to it by messages: struct engine_request goes in (engine_ask(), any thread), struct
- * engine_news comes out to the mailbox given at start.  Nothing it tells is told before it is on stable storage. */
+ * It runs a libuv loop on a thread of its own, alone holds write transactions, and asks the starter for
+ * watchers. The rest of the daemon speaks to it by messages: struct engine_request goes in (engine_ask(), any
+ * thread), struct engine_news comes out to the mailbox given at start.  Nothing it tells is told before it is
+ * on stable storage. */
 #pragma once
 
 #include <stdbool.h>
@@ -41,8 +42,8 @@ struct engine_request {
 	char *path;             /* TRIGGER: relative, NULL for the whole drive; the engine frees it */
 	struct token_row token; /* TOKEN_ADD: in, and out with its id; TOKEN_REVOKE: in the id, out the row */
 	/* The answer. */
-	int error;              /* 0; -ENOENT no such drive, path or token; -EAGAIN offline; -ENOTDIR; other -errno */
-	uint64_t run;           /* TRIGGER: also of a run that was already going and is joined */
+	int error;    /* 0; -ENOENT no such drive, path or token; -EAGAIN offline; -ENOTDIR; other -errno */
+	uint64_t run; /* TRIGGER: also of a run that was already going and is joined */
 	struct position cursor; /* BARRIER: what was done before the request is at or before it */
 	void *context;          /* the asker's */
 };
@@ -70,10 +71,10 @@ struct engine_news {
 	struct mail mail;
 	enum engine_news_type type;
 	char stream[80];
-	enum event_type event;       /* NOTE */
-	char *text;                  /* NOTE: the item, one JSON object; FAILED: for people; NULL otherwise */
+	enum event_type event; /* NOTE */
+	char *text;            /* NOTE: the item, one JSON object; FAILED: for people; NULL otherwise */
 	int error;
-	struct drive_status *drive;  /* DRIVE */
+	struct drive_status *drive;     /* DRIVE */
 	struct engine_request *request; /* ANSWER */
 };
 void engine_news_free(struct engine_news *n); /* NULL is allowed; frees all but the request */
@@ -86,9 +87,11 @@ struct engine_options {
 	struct mailbox *news; /* borrowed; outlives the engine */
 };
 
-/* Opens streams and drives in the store (so an error here is told before anything is served), then starts the thread. */
+/* Opens streams and drives in the store (so an error here is told before anything is served), then starts the
+ * thread. */
 int engine_start(struct engine **out, const struct engine_options *options);
-/* Any thread.  The answer comes as NEWS_ANSWER; false when the engine is stopping (the request stays the caller's). */
+/* Any thread.  The answer comes as NEWS_ANSWER; false when the engine is stopping (the request stays the
+ * caller's). */
 bool engine_ask(struct engine *e, struct engine_request *request);
 /* Journal what is pending, end the thread, free.  Blocks; call from the thread that started it. */
 void engine_stop(struct engine *e);

@@ -48,8 +48,8 @@ struct watch {
 	unsigned deaths;
 	uint8_t *in;
 	size_t in_len, in_room;
-	struct text out; /* requests not written yet */
-	uint32_t barriers; /* last number given */
+	struct text out;               /* requests not written yet */
+	uint32_t barriers;             /* last number given */
 	struct watch_barrier *pending; /* oldest first */
 };
 
@@ -114,7 +114,7 @@ struct engine {
 	uv_async_t stop;
 	struct engine_request *answers, **answers_end; /* to be sent when the transaction is on disk */
 	uv_timer_t timer;
-	uv_prepare_t prepare; /* runs a turn before the loop waits */
+	uv_prepare_t prepare;  /* runs a turn before the loop waits */
 	struct store_txn *txn; /* open write transaction, NULL between */
 	uint64_t txn_ms;
 	bool stopping, failed;
@@ -175,8 +175,8 @@ void run_progress(struct watched *w, uint64_t now_ms);
 void run_interrupted(struct watched *w, const char *why);
 
 /* sync_item.c */
-void sync_item_encode(struct text *t, enum event_type event, const struct watched *w, const struct run_row *run,
-                      uint64_t seq);
+void sync_item_encode(struct text *t, enum event_type event, const struct watched *w,
+		      const struct run_row *run, uint64_t seq);
 
 /* watch.c */
 int watch_start(struct watch *w);

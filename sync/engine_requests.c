@@ -1,8 +1,8 @@
 /* engine_requests: what the rest of the daemon asks of the engine.
  *
- * A barrier goes through three gates: the watcher has answered (all that was done before has been observed), the machine
- * has passed its mark (all of it is in the index), and the transaction is on disk.  Callers that come while one is being
- * asked share the next. */
+ * A barrier goes through three gates: the watcher has answered (all that was done before has been observed),
+ * the machine has passed its mark (all of it is in the index), and the transaction is on disk.  Callers that
+ * come while one is being asked share the next. */
 #include "sync/engine_internal.h"
 
 #include <errno.h>
@@ -122,7 +122,8 @@ void barriers_advance(struct watched *w)
 	if (w->machine != NULL && w->barriers != NULL && !is_asking(w))
 		ask_for_all(w); /* those that came before the drive was ready */
 	while ((b = *at) != NULL) {
-		if (w->machine == NULL || !b->answered || run_loss_pending(w) || !drive_passed(w->machine, b->mark)) {
+		if (w->machine == NULL || !b->answered || run_loss_pending(w) ||
+		    !drive_passed(w->machine, b->mark)) {
 			at = &b->next;
 			continue;
 		}

@@ -28,7 +28,8 @@ static void on_async(uv_async_t *async)
 	deliver(async->data);
 }
 
-int mailbox_init(struct mailbox *m, uv_loop_t *loop, void (*on_mail)(void *context, struct mail *mail), void *context)
+int mailbox_init(struct mailbox *m, uv_loop_t *loop, void (*on_mail)(void *context, struct mail *mail),
+		 void *context)
 {
 	int r = uv_mutex_init(&m->lock);
 

@@ -1,8 +1,9 @@
-/* open_files: nodes that were announced with "open": a writer is known to be active, and a last `updated` without it is owed.
+/* open_files: nodes that were announced with "open": a writer is known to be active, and a last `updated`
+ * without it is owed.
  *
- * Each further announcement while the file stays open waits longer (0.5, 1, 2, 5 s by default).  Some writes have no
- * close that the kernel would tell (truncate(2) by path): after OPEN_FILES_QUIET_MS without a write the debt is paid
- * anyway.  Pure. */
+ * Each further announcement while the file stays open waits longer (0.5, 1, 2, 5 s by default).  Some writes
+ * have no close that the kernel would tell (truncate(2) by path): after OPEN_FILES_QUIET_MS without a write
+ * the debt is paid anyway.  Pure. */
 #pragma once
 
 #include <stdbool.h>

@@ -1,13 +1,13 @@
 /* order: makes what was observed so in the index, in an order in which every prefix is a valid tree.
  *
- * Each name is *placed*: first its directory, then whatever still stands at the name and is on its way elsewhere, then the
- * name itself.  When that leads back to a name which is being placed already, there is a cycle (a and b exchanged): what
- * stands at the name steps aside to a swap name, in the same frame, and goes on when its turn comes.
- * What stands at a name and moves nowhere keeps its node when the kind is the same (every atomic save); the node that the
- * new identity had elsewhere is deleted first.  One exception: a directory that was renamed over an (in Linux always
- * empty) directory moves, with all that is in it, and the empty one is deleted.
- * Deletions come last, children before parents, unless a name is needed (removal.c).  What then becomes of the name is in
- * outcome.c. */
+ * Each name is *placed*: first its directory, then whatever still stands at the name and is on its way
+ * elsewhere, then the name itself.  When that leads back to a name which is being placed already, there is a
+ * cycle (a and b exchanged): what stands at the name steps aside to a swap name, in the same frame, and goes
+ * on when its turn comes. What stands at a name and moves nowhere keeps its node when the kind is the same
+ * (every atomic save); the node that the new identity had elsewhere is deleted first.  One exception: a
+ * directory that was renamed over an (in Linux always empty) directory moves, with all that is in it, and the
+ * empty one is deleted. Deletions come last, children before parents, unless a name is needed (removal.c).
+ * What then becomes of the name is in outcome.c. */
 #include "sync/drive_internal.h"
 
 #include <errno.h>
@@ -30,7 +30,8 @@ static int find_leaver(struct drive *d, uint64_t parent, uint64_t node, struct h
 	*out = NULL;
 	for (uint64_t at = parent; at != node && r == 0; at = n.parent) {
 		taker = detector_taker(d, at);
-		if (taker != NULL && taker->progress != HELD_DONE && (*out == NULL || taker->progress == HELD_WAITING))
+		if (taker != NULL && taker->progress != HELD_DONE &&
+		    (*out == NULL || taker->progress == HELD_WAITING))
 			*out = taker;
 		r = index_get(d->txn, at, &n);
 	}
@@ -108,7 +109,8 @@ static int settle_occupant(struct drive *d, struct held *h, uint64_t *occupant, 
 	return r;
 }
 
-/* The directory's node, after the directory itself was placed; INDEX_NONE: not (or no longer) in the drive. */
+/* The directory's node, after the directory itself was placed; INDEX_NONE: not (or no longer) in the drive.
+ */
 static int place_parent(struct drive *d, const struct held *h, uint64_t *parent, unsigned depth)
 {
 	struct held *p = NULL;
@@ -234,7 +236,8 @@ int order_apply(struct drive *d)
 	struct held *h;
 	int r = 0;
 
-	TAILQ_FOREACH(h, &d->debounce.batched, queue) {
+	TAILQ_FOREACH(h, &d->debounce.batched, queue)
+	{
 		if (h->stale)
 			r = order_look_again(d, h);
 		else if (!h->gone)
@@ -244,7 +247,8 @@ int order_apply(struct drive *d)
 		if (r != 0 && r != ORDER_IMPOSSIBLE)
 			return r;
 	}
-	TAILQ_FOREACH(h, &d->debounce.batched, queue) {
+	TAILQ_FOREACH(h, &d->debounce.batched, queue)
+	{
 		r = h->gone && !h->stale ? removal_of_gone(d, h, 0) : 0;
 		if (r != 0)
 			return r;

@@ -1,4 +1,5 @@
-/* outcome: the things that can become of a name: it is what it was, it has another identity, it is new, something moved to it.
+/* outcome: the things that can become of a name: it is what it was, it has another identity, it is new,
+ * something moved to it.
  *
  * What is true of one name of an inode is told for its other names too. */
 #include "sync/drive_internal.h"
@@ -41,7 +42,8 @@ static int outcome_for_links(struct drive *d, const struct index_node *is, bool 
 			return r < 0 ? r : 0;
 		there = debounce_find(&d->debounce, &dir, n.name, n.name_len);
 		changed = row_difference(&n, is);
-		if (changed == 0 || (there != NULL && there->place == HELD_BATCHED && there->progress != HELD_DONE))
+		if (changed == 0 ||
+		    (there != NULL && there->place == HELD_BATCHED && there->progress != HELD_DONE))
 			continue;
 		other.node = node;
 		r = emit_updated(d, &other, changed, open_files_has(&d->open, node));
@@ -51,13 +53,14 @@ static int outcome_for_links(struct drive *d, const struct index_node *is, bool 
 	return r < 0 ? r : 0;
 }
 
-/* A directory that is known, and of which something may have been missed: it was away for a moment, or a run did not
- * list it and found it there afterwards, or its weak id may have been given to another one. */
+/* A directory that is known, and of which something may have been missed: it was away for a moment, or a run
+ * did not list it and found it there afterwards, or its weak id may have been given to another one. */
 static bool may_be_another(const struct drive *d, const struct held *h)
 {
 	if (!held_is_dir(h) || h->state.mount)
 		return false;
-	return h->walked || (h->flags & OBSERVED_RENAMED) != 0 || (held_is_weak(d, h) && (h->flags & OBSERVED_CREATED) != 0);
+	return h->walked || (h->flags & OBSERVED_RENAMED) != 0 ||
+	       (held_is_weak(d, h) && (h->flags & OBSERVED_CREATED) != 0);
 }
 
 /* The name stands for the node that the index has there; n is its row. */
@@ -162,8 +165,8 @@ int outcome_moved(struct drive *d, struct held *h, uint64_t parent)
 		return r;
 	row_of_held(d, h, &is);
 	changed = row_difference(&was, &is) & ~(unsigned)ITEM_MAYBE;
-	if (was.state.links != is.state.links && was.state.mode == is.state.mode && was.state.uid == is.state.uid &&
-	    was.state.gid == is.state.gid)
+	if (was.state.links != is.state.links && was.state.mode == is.state.mode &&
+	    was.state.uid == is.state.uid && was.state.gid == is.state.gid)
 		changed &= ~(unsigned)ITEM_META; /* told by the whole state that a move carries */
 	open = open_state(d, h, is.node, &owed);
 	r = emit_moved(d, is.node, parent, h->name, h->name_len, &is, open);
@@ -174,14 +177,19 @@ int outcome_moved(struct drive *d, struct held *h, uint64_t parent)
 	if (r == 0)
 		r = outcome_for_links(d, &is, held_is_weak(d, h));
 	if (r == 0 && !held_is_dir(h) && is.state.links > 1)
-		r = removal_look_at_links(d, &is.id); /* seen before the other name went, and perhaps before it was written to */
+		r = removal_look_at_links(
+			d,
+			&is.id); /* seen before the other name went, and perhaps before it was written to */
 	detector_release(d, h);
 	if (r == 0 && held_is_dir(h) && h->scan == 0 && (walk_reconciling(d) || held_is_weak(d, h)))
-		return walk_arrived(d, h); /* perhaps out of a part that the run has not reached into one that it has left */
+		return walk_arrived(
+			d,
+			h); /* perhaps out of a part that the run has not reached into one that it has left */
 	return r == 0 ? walk_applied(d, h, is.node, WALK_KNOWN) : r;
 }
 
-/* The name is not in the tree (it is ours, or its directory left), but the file may have other names that are. */
+/* The name is not in the tree (it is ours, or its directory left), but the file may have other names that
+ * are. */
 int outcome_elsewhere(struct drive *d, const struct held *h)
 {
 	struct index_node is = {.node = 0};

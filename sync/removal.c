@@ -26,7 +26,8 @@ int removal_look_at_links(struct drive *d, const struct identity *id)
 }
 
 /* A directory's identity stands at one name: another node that the index has for it is not there any more. */
-int removal_of_namesakes(struct drive *d, const struct held *h, uint64_t keep, uint64_t parent, unsigned depth)
+int removal_of_namesakes(struct drive *d, const struct held *h, uint64_t keep, uint64_t parent,
+			 unsigned depth)
 {
 	struct identity id;
 	struct index_node n;
@@ -81,14 +82,16 @@ int removal_of_children(struct drive *d, const struct identity *dir, unsigned de
 	int r = 0;
 
 	file_id_of(&id, dir);
-	while (r == 0 && depth < ORDER_DEPTH_MAX && (h = debounce_next_by_dir(&d->debounce, &id, h)) != NULL) {
+	while (r == 0 && depth < ORDER_DEPTH_MAX &&
+	       (h = debounce_next_by_dir(&d->debounce, &id, h)) != NULL) {
 		if (h->gone && h->place == HELD_BATCHED)
 			r = removal_of_gone(d, h, depth);
 	}
 	return r;
 }
 
-/* Nodes below `node` that are on their way elsewhere leave it; those that cannot will be new where they appear. */
+/* Nodes below `node` that are on their way elsewhere leave it; those that cannot will be new where they
+ * appear. */
 static int evacuate(struct drive *d, uint64_t node, unsigned depth)
 {
 	struct held *h;
@@ -97,7 +100,8 @@ static int evacuate(struct drive *d, uint64_t node, unsigned depth)
 
 	if (d->sources.count == 0)
 		return 0;
-	TAILQ_FOREACH(h, &d->debounce.batched, queue) {
+	TAILQ_FOREACH(h, &d->debounce.batched, queue)
+	{
 		if (h->source == 0)
 			continue;
 		r = drive_is_below(d, h->source, node, &below);

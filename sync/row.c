@@ -15,8 +15,12 @@ void row_of_held(struct drive *d, const struct held *h, struct index_node *n)
 
 	n->drive = d->options.drive;
 	identity_of(&n->id, &h->id);
-	n->state = (struct node_state){.kind = (enum node_kind)s->kind, .mount = s->mount, .mode = s->mode,
-	                               .uid = s->uid, .gid = s->gid, .birth = time_of(&s->birth)};
+	n->state = (struct node_state){.kind = (enum node_kind)s->kind,
+				       .mount = s->mount,
+				       .mode = s->mode,
+				       .uid = s->uid,
+				       .gid = s->gid,
+				       .birth = time_of(&s->birth)};
 	n->target = h->target == NULL ? "" : h->target;
 	n->target_len = h->target_len;
 	if (s->kind == ENTRY_DIR)
@@ -41,7 +45,8 @@ unsigned row_difference(const struct index_node *was, const struct index_node *i
 	if (a->size != b->size || !same_time(&a->mtime, &b->mtime) || was->target_len != is->target_len ||
 	    (is->target_len > 0 && memcmp(was->target, is->target, is->target_len) != 0))
 		changed |= ITEM_CONTENT;
-	if (a->mode != b->mode || a->uid != b->uid || a->gid != b->gid || a->links != b->links || a->mount != b->mount)
+	if (a->mode != b->mode || a->uid != b->uid || a->gid != b->gid || a->links != b->links ||
+	    a->mount != b->mount)
 		changed |= ITEM_META;
 	if (changed == 0 && !same_time(&a->ctime, &b->ctime))
 		changed = ITEM_MAYBE;

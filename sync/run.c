@@ -1,7 +1,8 @@
 /* run: a reconcile pass from its request to its place in the history.
  *
- * One run at a time per drive; at most one more is queued.  A request for what is already going (or queued) joins it.  A run
- * after a loss (start, overflow, a dead watcher) covers the whole drive; until one has completed the drive is not live. */
+ * One run at a time per drive; at most one more is queued.  A request for what is already going (or queued)
+ * joins it.  A run after a loss (start, overflow, a dead watcher) covers the whole drive; until one has
+ * completed the drive is not live. */
 #include "sync/engine_internal.h"
 
 #include <errno.h>
@@ -61,7 +62,8 @@ int run_check_path(struct watched *w, const char *path)
 
 bool run_loss_pending(const struct watched *w)
 {
-	return !w->row.indexed || (w->run.row.run != 0 && w->run.loss) || (w->queued.row.run != 0 && w->queued.loss);
+	return !w->row.indexed || (w->run.row.run != 0 && w->run.loss) ||
+	       (w->queued.row.run != 0 && w->queued.loss);
 }
 
 static int begin(struct watched *w)
@@ -125,7 +127,8 @@ int run_request(struct watched *w, enum run_trigger trigger, char *path, uint64_
 	struct run *running = w->run.row.run != 0 ? &w->run : NULL;
 	int r;
 
-	if (running != NULL && !is_loss(trigger) && (running->path == NULL || same_path(running->path, path))) {
+	if (running != NULL && !is_loss(trigger) &&
+	    (running->path == NULL || same_path(running->path, path))) {
 		*run = running->row.run;
 		free(path);
 		return 0;
@@ -178,7 +181,8 @@ void run_ended(struct watched *w, uint64_t entries, uint64_t changes, int error)
 	w->run.row.entries = entries;
 	w->run.row.changes = changes;
 	if (error != 0)
-		snprintf(w->run.row.error, sizeof(w->run.row.error), "not everything could be read: %s", strerror(-error));
+		snprintf(w->run.row.error, sizeof(w->run.row.error), "not everything could be read: %s",
+			 strerror(-error));
 	if (w->run.loss)
 		w->incomplete = error != 0;
 	w->row.indexed = true;
@@ -194,9 +198,9 @@ void run_ended(struct watched *w, uint64_t entries, uint64_t changes, int error)
 	w->last_run = w->run.row;
 	if (first || error != 0 || w->run.loss)
 		engine_log("drive %s: run %llu (%s) %s: %llu entries, %llu changes%s%s", w->row.name,
-		           (unsigned long long)w->run.row.run, run_trigger_name(w->run.row.trigger),
-		           run_state_name(w->run.row.state), (unsigned long long)entries, (unsigned long long)changes,
-		           error == 0 ? "" : "; ", w->run.row.error);
+			   (unsigned long long)w->run.row.run, run_trigger_name(w->run.row.trigger),
+			   run_state_name(w->run.row.state), (unsigned long long)entries,
+			   (unsigned long long)changes, error == 0 ? "" : "; ", w->run.row.error);
 	forget(&w->run);
 	if (r == 0)
 		r = run_begin_queued(w);

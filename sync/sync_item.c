@@ -28,13 +28,14 @@ static void add_seconds(struct text *t, int64_t ns)
 {
 	char digits[32];
 
-	snprintf(digits, sizeof(digits), "%lld.%03lld", (long long)(ns / 1000000000), (long long)(ns / 1000000 % 1000));
+	snprintf(digits, sizeof(digits), "%lld.%03lld", (long long)(ns / 1000000000),
+		 (long long)(ns / 1000000 % 1000));
 	add_key(t, "seconds");
 	text_add_str(t, digits);
 }
 
-void sync_item_encode(struct text *t, enum event_type event, const struct watched *w, const struct run_row *run,
-                      uint64_t seq)
+void sync_item_encode(struct text *t, enum event_type event, const struct watched *w,
+		      const struct run_row *run, uint64_t seq)
 {
 	int64_t now = engine_wall_ns();
 	const char *name = event_name(event);

@@ -1,9 +1,10 @@
 /* walk: compares a subtree with the drive, a directory at a time, while life goes on.
  *
- * A reconcile walk starts at a directory that the index has; an arrival walk at directories that came into the drive
- * together with what is in them.  Both scan depth first.  Not having seen a name deletes nothing: the children that a
- * scan did not list are kept aside to the end, so that nodes which moved are found at their new names first; then, after a
- * barrier, each is looked at afresh, and what that look says is an observation like any other. */
+ * A reconcile walk starts at a directory that the index has; an arrival walk at directories that came into
+ * the drive together with what is in them.  Both scan depth first.  Not having seen a name deletes nothing:
+ * the children that a scan did not list are kept aside to the end, so that nodes which moved are found at
+ * their new names first; then, after a barrier, each is looked at afresh, and what that look says is an
+ * observation like any other. */
 #include "sync/drive_internal.h"
 
 #include <errno.h>
@@ -404,8 +405,10 @@ int walk_step(struct drive *d)
 	int r = finish_scans(d);
 
 	d->walk_ready = false;
-	d->arrivals = NULL; /* what arrives in a later step is a walk of its own, so that barriers come to an end */
-	for (int pass = 0; pass < 2 && r >= 0; pass++) { /* twice: a reconcile waits for arrivals behind it in the list */
+	d->arrivals =
+		NULL; /* what arrives in a later step is a walk of its own, so that barriers come to an end */
+	for (int pass = 0; pass < 2 && r >= 0;
+	     pass++) { /* twice: a reconcile waits for arrivals behind it in the list */
 		for (w = d->walks; w != NULL && r >= 0; w = next) {
 			next = w->next;
 			r = advance(d, w);

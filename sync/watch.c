@@ -1,7 +1,7 @@
 /* watch: one watcher process, as the engine sees it: frames in, requests out.
  *
- * When it dies every drive that it serves may have missed events: they keep their tree, say so in their status, and are
- * reconciled once another watcher is ready. */
+ * When it dies every drive that it serves may have missed events: they keep their tree, say so in their
+ * status, and are reconciled once another watcher is ready. */
 #include "sync/engine_internal.h"
 
 #include <errno.h>
@@ -210,10 +210,10 @@ void watch_request(struct watch *w, const struct watch_request *r)
 void watch_ask_drive(struct watch *w, struct watched *drive)
 {
 	watch_request(w, &(struct watch_request){.type = REQUEST_DRIVE,
-	                                         .drive = drive->number,
-	                                         .backend = drive->config->backend,
-	                                         .name = drive->config->path,
-	                                         .name_len = strlen(drive->config->path)});
+						 .drive = drive->number,
+						 .backend = drive->config->backend,
+						 .name = drive->config->path,
+						 .name_len = strlen(drive->config->path)});
 }
 
 /* Life and death. */
@@ -270,13 +270,15 @@ static void died(struct watch *w, const char *why)
 	unsigned shift = w->deaths < 5 ? w->deaths : 5;
 	uint64_t wait = (uint64_t)WATCHER_RETRY_MS << shift;
 
-	engine_log("watcher %d is gone (%s); its drives are reconciled when the next one is ready", (int)w->pid, why);
+	engine_log("watcher %d is gone (%s); its drives are reconciled when the next one is ready",
+		   (int)w->pid, why);
 	hang_up(w);
 	w->deaths++;
 	w->restart_ms = engine_now_ms() + (w->deaths == 1 ? 0 : wait > RETRY_MAX_MS ? RETRY_MAX_MS : wait);
 	for (size_t i = 0; i < w->drive_count; i++) {
 		if (w->drives[i]->machine != NULL)
-			watched_offline(w->drives[i], "the watcher process ended; another one is being started");
+			watched_offline(w->drives[i],
+					"the watcher process ended; another one is being started");
 		w->drives[i]->retry_ms = UINT64_MAX;
 	}
 }

@@ -1,4 +1,5 @@
-/* watched: one drive as the engine keeps it: its machine while it is watched, its journal and its state always. */
+/* watched: one drive as the engine keeps it: its machine while it is watched, its journal and its state
+ * always. */
 #include "sync/engine_internal.h"
 
 #include <errno.h>
@@ -8,24 +9,26 @@
 
 /* What the machine asks and hands out. */
 
-static void on_look(void *context, uint32_t request, const struct file_id *dir, const char *name, size_t name_len)
+static void on_look(void *context, uint32_t request, const struct file_id *dir, const char *name,
+		    size_t name_len)
 {
 	struct watched *w = context;
 
 	watch_request(w->watch, &(struct watch_request){.type = REQUEST_LOOK,
-	                                                .drive = w->number,
-	                                                .request = request,
-	                                                .dir = *dir,
-	                                                .name = name,
-	                                                .name_len = name_len});
+							.drive = w->number,
+							.request = request,
+							.dir = *dir,
+							.name = name,
+							.name_len = name_len});
 }
 
 static void on_scan(void *context, uint32_t request, const struct file_id *dir)
 {
 	struct watched *w = context;
 
-	watch_request(w->watch, &(struct watch_request){
-	                                .type = REQUEST_SCAN, .drive = w->number, .request = request, .dir = *dir});
+	watch_request(w->watch,
+		      &(struct watch_request){
+			      .type = REQUEST_SCAN, .drive = w->number, .request = request, .dir = *dir});
 }
 
 static void on_barrier(void *context, uint32_t request)
@@ -95,8 +98,10 @@ static void on_reconciled(void *context, uint64_t entries, uint64_t changes, int
 void watched_set_state(struct watched *w, enum drive_state state, const char *why)
 {
 	if (w->state != state) {
-		if (state == DRIVE_OFFLINE || state == DRIVE_DEGRADED || (state == DRIVE_LIVE && w->state != DRIVE_RECONCILING))
-			engine_log("drive %s is %s%s%s", w->row.name, drive_state_name(state), why[0] ? ": " : "", why);
+		if (state == DRIVE_OFFLINE || state == DRIVE_DEGRADED ||
+		    (state == DRIVE_LIVE && w->state != DRIVE_RECONCILING))
+			engine_log("drive %s is %s%s%s", w->row.name, drive_state_name(state),
+				   why[0] ? ": " : "", why);
 		w->urgent = true;
 	}
 	w->state = state;
@@ -172,12 +177,12 @@ static int make_machine(struct watched *w, bool weak_ids)
 		.max_wait_ms = w->config->max_wait_ms,
 		.weak_ids = weak_ids,
 		.output = {.context = w,
-	                   .look = on_look,
-	                   .scan = on_scan,
-	                   .barrier = on_barrier,
-	                   .change = on_change,
-	                   .next_rev = on_next_rev,
-	                   .reconciled = on_reconciled},
+			   .look = on_look,
+			   .scan = on_scan,
+			   .barrier = on_barrier,
+			   .change = on_change,
+			   .next_rev = on_next_rev,
+			   .reconciled = on_reconciled},
 	};
 
 	return drive_new(&w->machine, &options);
@@ -194,13 +199,15 @@ static void on_ready(struct watched *w, const struct observation *o)
 	w->backend = o->backend;
 	w->weak_barrier = (o->flags & WATCH_WEAK_BARRIER) != 0;
 	if (!is_known_root(w, o)) {
-		watched_offline(w, "another directory is mounted or was made at its path: the tree is kept as it was; "
-		                   "put the old one back, or give the new one a drive name of its own");
+		watched_offline(
+			w,
+			"another directory is mounted or was made at its path: the tree is kept as it was; "
+			"put the old one back, or give the new one a drive name of its own");
 		return;
 	}
 	w->had_ready = true;
 	engine_log("drive %s: watching %s with %s (%.*s)", w->row.name, w->config->path,
-	           o->backend == WATCH_FANOTIFY ? "fanotify" : "inotify", (int)o->text_len, o->text);
+		   o->backend == WATCH_FANOTIFY ? "fanotify" : "inotify", (int)o->text_len, o->text);
 	w->why[0] = '\0'; /* only what an administrator might want to change */
 	if (o->backend != WATCH_FANOTIFY && w->config->backend == WATCH_AUTO)
 		snprintf(w->why, sizeof(w->why), "%.*s", (int)o->text_len, o->text);
@@ -253,8 +260,9 @@ void watched_observe(struct watched *w, const struct observation *o)
 		return;
 	case OBSERVED_ROOT_GONE:
 		if (w->machine != NULL)
-			watched_offline(w, "its directory is not there any more (unmounted, renamed or deleted): the tree is "
-			                   "kept as it was until it is back");
+			watched_offline(w, "its directory is not there any more (unmounted, renamed or "
+					   "deleted): the tree is "
+					   "kept as it was until it is back");
 		return;
 	case OBSERVED_ENTRY:
 	case OBSERVED_GONE:

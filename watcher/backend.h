@@ -1,7 +1,7 @@
 /* backend: one source of kernel events inside a watcher process, and the directories it can open.
  *
- * A fanotify group serves all drives of one file system, an inotify instance serves one drive.  Nothing above this header
- * knows which it is. */
+ * A fanotify group serves all drives of one file system, an inotify instance serves one drive.  Nothing above
+ * this header knows which it is. */
 #pragma once
 
 #include <stdbool.h>
@@ -21,14 +21,15 @@ struct backend {
 	TAILQ_ENTRY(backend) link;
 	const struct backend_ops *ops;
 	enum watch_backend kind;
-	uint64_t device;  /* file system that a fanotify group is for */
-	int fd;           /* readable when there are events */
-	unsigned drives;  /* how many it serves; 0: it can be freed */
-	bool unsettled;   /* names wait for what a scan may bring: read() also when there are no events */
-	bool found;       /* a directory that was nowhere was seen again: the process retries and clears this */
-	bool check;       /* a root may have gone: the process looks and clears this */
-	struct channel *channel;               /* borrowed */
-	const struct watch_drive_list *all;    /* borrowed: the process's drives; those with ->backend == this are ours */
+	uint64_t device; /* file system that a fanotify group is for */
+	int fd;          /* readable when there are events */
+	unsigned drives; /* how many it serves; 0: it can be freed */
+	bool unsettled;  /* names wait for what a scan may bring: read() also when there are no events */
+	bool found; /* a directory that was nowhere was seen again: the process retries and clears this */
+	bool check; /* a root may have gone: the process looks and clears this */
+	struct channel *channel; /* borrowed */
+	const struct watch_drive_list
+		*all; /* borrowed: the process's drives; those with ->backend == this are ours */
 };
 TAILQ_HEAD(backend_list, backend);
 
@@ -36,16 +37,17 @@ struct backend_ops {
 	/* Watch d from here on.  -errno: this backend cannot; *why then says so for people. */
 	int (*add)(struct backend *b, struct watch_drive *d, const char **why);
 	void (*remove)(struct backend *b, struct watch_drive *d);
-	/* A descriptor of the directory with this id, for the caller to close.  -ESTALE: it is gone.  -EAGAIN: it is being
-	 * moved, and will be found or gone soon.  -EBUSY: it cannot be reached. */
-	int (*open_dir)(struct backend *b, struct watch_drive *d, const struct file_id *dir, enum open_purpose purpose);
-	/* From now on see changes in that directory, open as fd; list it only afterwards.  -ENOSPC: the limit of watches
-	 * (fs.inotify.max_user_watches) is reached. */
+	/* A descriptor of the directory with this id, for the caller to close.  -ESTALE: it is gone. -EAGAIN:
+	 * it is being moved, and will be found or gone soon.  -EBUSY: it cannot be reached. */
+	int (*open_dir)(struct backend *b, struct watch_drive *d, const struct file_id *dir,
+			enum open_purpose purpose);
+	/* From now on see changes in that directory, open as fd; list it only afterwards.  -ENOSPC: the limit
+	 * of watches (fs.inotify.max_user_watches) is reached. */
 	int (*watch_dir)(struct backend *b, struct watch_drive *d, const struct file_id *dir, int fd);
 	/* A look or a scan found this ENTRY or GONE, and emits it now. */
 	void (*saw)(struct backend *b, struct watch_drive *d, const struct observation *o);
-	/* Take one bounded batch of events, look at what they name, emit it with a BATCH_END.  Returns the bytes of events
-	 * read, 0: there were none, -errno: this backend is broken. */
+	/* Take one bounded batch of events, look at what they name, emit it with a BATCH_END.  Returns the
+	 * bytes of events read, 0: there were none, -errno: this backend is broken. */
 	ssize_t (*read)(struct backend *b);
 	/* Does the kernel still watch this drive?  Asked after mounts changed. */
 	bool (*alive)(struct backend *b, struct watch_drive *d);
@@ -54,6 +56,6 @@ struct backend_ops {
 
 /* -errno: the kernel has none for us; *why says so for people. */
 int fanotify_backend_new(struct backend **out, struct channel *channel, const struct watch_drive_list *drives,
-                         const char **why);
+			 const char **why);
 int inotify_backend_new(struct backend **out, struct channel *channel, const struct watch_drive_list *drives,
-                        const char **why);
+			const char **why);

@@ -1,7 +1,8 @@
 /* batch: the names that the events of one wake-up touched, each once, in the order of their first mention.
  *
- * Kernel events merge and lose parity, so they are only hints: what a name is now is read once, after all of the wake-up's
- * events were taken from the queue.  Directories are known by an id that the backend chooses.  Pure memory. */
+ * Kernel events merge and lose parity, so they are only hints: what a name is now is read once, after all of
+ * the wake-up's events were taken from the queue.  Directories are known by an id that the backend chooses.
+ * Pure memory. */
 #pragma once
 
 #include <stdbool.h>
@@ -39,5 +40,6 @@ struct batch {
 
 void batch_deinit(struct batch *b);
 void batch_clear(struct batch *b);
-/* The element for this directory and name, new or already there, or NULL: no memory.  Valid until the next batch_add(). */
+/* The element for this directory and name, new or already there, or NULL: no memory.  Valid until the next
+ * batch_add(). */
 struct batch_name *batch_add(struct batch *b, const struct file_id *dir, const char *name, size_t len);

@@ -1,6 +1,6 @@
-/* The queues hold whole encoded frames, already found to be well formed, so a request costs what it costs on the wire and
- * is decoded where it is served.  They are not bounded here: the daemon bounds what it asks at a time, and refusing to
- * read would block a daemon that is itself blocked in writing. */
+/* The queues hold whole encoded frames, already found to be well formed, so a request costs what it costs on
+ * the wire and is decoded where it is served.  They are not bounded here: the daemon bounds what it asks at a
+ * time, and refusing to read would block a daemon that is itself blocked in writing. */
 #include "watcher/channel.h"
 
 #include <errno.h>
@@ -16,8 +16,9 @@ enum { OUT_FLUSH_BYTES = 64 * 1024, OUT_ROOM = OUT_FLUSH_BYTES + OBSERVATION_FRA
 
 struct frame_queue {
 	uint8_t *bytes;
-	size_t head, len, room; /* [head, head + len) is queued */
-	uint8_t current[OBSERVATION_FRAME_MAX]; /* the one handed out last: more may arrive while it is served */
+	size_t head, len, room;                 /* [head, head + len) is queued */
+	uint8_t current[OBSERVATION_FRAME_MAX]; /* the one handed out last: more may arrive while it is served
+						 */
 };
 
 struct channel {

@@ -1,9 +1,10 @@
-/* channel: the watcher's end of its socket.  Observations go out in the order in which they were emitted; requests come
- * in and wait in two queues, because what somebody waits for (a look, a barrier, a new drive) must not stand behind a
- * thousand scans.
+/* channel: the watcher's end of its socket.  Observations go out in the order in which they were emitted;
+ * requests come in and wait in two queues, because what somebody waits for (a look, a barrier, a new drive)
+ * must not stand behind a thousand scans.
  *
- * A full socket blocks channel_flush(), and nothing else is then observed, but requests are still taken in: the daemon may
- * be busy writing them.  Once the peer is gone the channel is closed: emitting does nothing any more. */
+ * A full socket blocks channel_flush(), and nothing else is then observed, but requests are still taken in:
+ * the daemon may be busy writing them.  Once the peer is gone the channel is closed: emitting does nothing
+ * any more. */
 #pragma once
 
 #include <stdbool.h>
@@ -29,8 +30,8 @@ void channel_flush(struct channel *c);
 
 /* Read what the socket holds into the queues. */
 void channel_receive(struct channel *c);
-/* Take the oldest request of a queue; false when there is none.  What it borrows is valid until the next call of
- * channel_next() for that queue. */
+/* Take the oldest request of a queue; false when there is none.  What it borrows is valid until the next call
+ * of channel_next() for that queue. */
 bool channel_next(struct channel *c, enum channel_queue queue, struct watch_request *out);
 bool channel_has(const struct channel *c, enum channel_queue queue);
 /* Put a request aside; all that were are requests again, in their order, after channel_resume(). */

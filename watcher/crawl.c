@@ -15,7 +15,8 @@ struct linux_dirent64 {
 	char d_name[];
 };
 
-bool crawl_begin(struct crawl *c, struct channel *channel, struct watch_drive *d, const struct watch_request *r)
+bool crawl_begin(struct crawl *c, struct channel *channel, struct watch_drive *d,
+		 const struct watch_request *r)
 {
 	int fd = d == NULL ? -ENODEV : d->backend->ops->open_dir(d->backend, d, &r->dir, OPEN_TO_SCAN);
 
@@ -28,8 +29,10 @@ bool crawl_begin(struct crawl *c, struct channel *channel, struct watch_drive *d
 	c->fd = fd < 0 ? -1 : fd;
 	c->error = fd < 0 ? fd : d->backend->ops->watch_dir(d->backend, d, &r->dir, fd);
 	c->pos = c->len = 0;
-	channel_emit(channel, &(struct observation){.type = OBSERVED_SCAN_BEGIN, .drive = c->drive,
-	                                            .request = c->request, .dir = c->dir});
+	channel_emit(channel, &(struct observation){.type = OBSERVED_SCAN_BEGIN,
+						    .drive = c->drive,
+						    .request = c->request,
+						    .dir = c->dir});
 	return true;
 }
 
@@ -45,8 +48,11 @@ static void finish(struct crawl *c, struct channel *channel, struct watch_drive 
 {
 	if (d != NULL && d->backend->unsettled)
 		d->backend->ops->read(d->backend);
-	channel_emit(channel, &(struct observation){.type = OBSERVED_SCAN_END, .drive = c->drive,
-	                                            .request = c->request, .dir = c->dir, .error = c->error});
+	channel_emit(channel, &(struct observation){.type = OBSERVED_SCAN_END,
+						    .drive = c->drive,
+						    .request = c->request,
+						    .dir = c->dir,
+						    .error = c->error});
 	channel_end_batch(channel);
 	crawl_stop(c);
 }
@@ -58,12 +64,17 @@ static bool may_be_entry(const struct linux_dirent64 *e)
 	return e->d_type == DT_UNKNOWN || e->d_type == DT_REG || e->d_type == DT_DIR || e->d_type == DT_LNK;
 }
 
-/* Between listing and looking a name may vanish: then it is no part of the list.  A directory that was itself removed while
- * it is listed says ENOENT of all that it had. */
-static void list_one(struct crawl *c, struct channel *channel, struct watch_drive *d, const struct linux_dirent64 *e)
+/* Between listing and looking a name may vanish: then it is no part of the list.  A directory that was itself
+ * removed while it is listed says ENOENT of all that it had. */
+static void list_one(struct crawl *c, struct channel *channel, struct watch_drive *d,
+		     const struct linux_dirent64 *e)
 {
-	struct observation o = {.type = OBSERVED_ENTRY, .drive = c->drive, .flags = OBSERVED_LISTED, .dir = c->dir,
-	                        .name = e->d_name, .name_len = strlen(e->d_name)};
+	struct observation o = {.type = OBSERVED_ENTRY,
+				.drive = c->drive,
+				.flags = OBSERVED_LISTED,
+				.dir = c->dir,
+				.name = e->d_name,
+				.name_len = strlen(e->d_name)};
 	int r = entry_look(c->fd, e->d_name, &d->rule, &o, c->target);
 
 	if (r == 0) {

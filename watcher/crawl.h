@@ -1,4 +1,5 @@
-/* crawl: answers one REQUEST_SCAN, a bounded piece at a time, so that live events do not wait for a huge directory. */
+/* crawl: answers one REQUEST_SCAN, a bounded piece at a time, so that live events do not wait for a huge
+ * directory. */
 #pragma once
 
 #include <stdbool.h>
@@ -21,10 +22,11 @@ struct crawl {
 	_Alignas(8) char buf[CRAWL_BUFFER];
 };
 
-/* Begin with a request; d is NULL when there is no such drive.  crawl_step() must follow until it is not active.  False: the
- * directory is being moved, ask again later. */
-bool crawl_begin(struct crawl *c, struct channel *channel, struct watch_drive *d, const struct watch_request *r);
-/* Look at up to `limit` more names; ends with SCAN_END and BATCH_END.  d as above: NULL when it has gone meanwhile.
- * Returns how many names it took. */
+/* Begin with a request; d is NULL when there is no such drive.  crawl_step() must follow until it is not
+ * active.  False: the directory is being moved, ask again later. */
+bool crawl_begin(struct crawl *c, struct channel *channel, struct watch_drive *d,
+		 const struct watch_request *r);
+/* Look at up to `limit` more names; ends with SCAN_END and BATCH_END.  d as above: NULL when it has gone
+ * meanwhile. Returns how many names it took. */
 unsigned crawl_step(struct crawl *c, struct channel *channel, struct watch_drive *d, unsigned limit);
 void crawl_stop(struct crawl *c);

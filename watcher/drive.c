@@ -88,7 +88,8 @@ static int learn(struct watch_drive *d)
 		r = entry_id_of_fd(d->fd, &d->rule, &d->root);
 	if (r != 0)
 		return r;
-	if (d->root.bytes[8] < d->rule.form) /* no handles, or no birth times: all files are identified that way */
+	if (d->root.bytes[8] <
+	    d->rule.form) /* no handles, or no birth times: all files are identified that way */
 		d->rule.form = (enum file_id_form)d->root.bytes[8];
 	if (file_id_is_weak(&d->root))
 		d->flags |= WATCH_WEAK_IDS;

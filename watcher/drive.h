@@ -1,7 +1,8 @@
 /* drive: one watched root inside a watcher process.
  *
- * Its descriptor is held only while there is work: a descriptor that is kept open would make every unmount fail with
- * EBUSY.  Opening it again proves at the same time that the path still leads to the same directory on the same mount. */
+ * Its descriptor is held only while there is work: a descriptor that is kept open would make every unmount
+ * fail with EBUSY.  Opening it again proves at the same time that the path still leads to the same directory
+ * on the same mount. */
 #pragma once
 
 #include <stdbool.h>
@@ -28,8 +29,8 @@ struct watch_drive {
 };
 TAILQ_HEAD(watch_drive_list, watch_drive);
 
-/* Open the root at `path` and learn what its file system can do.  -EOPNOTSUPP: changes made on other hosts would never be
- * seen.  Else -errno of opening it. */
+/* Open the root at `path` and learn what its file system can do.  -EOPNOTSUPP: changes made on other hosts
+ * would never be seen.  Else -errno of opening it. */
 int watch_drive_new(struct watch_drive **out, uint16_t number, const char *path);
 void watch_drive_free(struct watch_drive *d); /* NULL is allowed */
 

@@ -1,5 +1,6 @@
-/* A name is pinned by O_PATH first and everything is then asked of that descriptor: two calls by name could speak of two
- * files, and an identity with another file's state would be journalled as a change that never was. */
+/* A name is pinned by O_PATH first and everything is then asked of that descriptor: two calls by name could
+ * speak of two files, and an identity with another file's state would be journalled as a change that never
+ * was. */
 #include "watcher/entry.h"
 
 #include <errno.h>
@@ -108,8 +109,9 @@ int entry_id_of_fd(int fd, const struct entry_rule *rule, struct file_id *id)
 	return entry_of_fd(fd, rule, id, &state);
 }
 
-/* What is mounted here may have the identity of something that is on the drive as well (all roots of ext4 look alike, a
- * bind mount shows one directory twice): the mount's own number, as a weak id, is never mistaken for either. */
+/* What is mounted here may have the identity of something that is on the drive as well (all roots of ext4
+ * look alike, a bind mount shows one directory twice): the mount's own number, as a weak id, is never
+ * mistaken for either. */
 static void id_of_mount(const struct statx *x, struct file_id *id)
 {
 	file_id_from_inode(id, MOUNT_BIT | (x->stx_mask & STATX_MNT_ID ? x->stx_mnt_id : x->stx_ino));
@@ -144,7 +146,7 @@ static int look_at_fd(int fd, const struct entry_rule *rule, struct observation 
 }
 
 int entry_look(int dir_fd, const char *name, const struct entry_rule *rule, struct observation *o,
-               char target[ENTRY_TARGET_ROOM])
+	       char target[ENTRY_TARGET_ROOM])
 {
 	int fd = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	int r;

@@ -19,11 +19,11 @@ struct entry_rule {
 
 enum entry_answer { ENTRY_ABSENT = 1 };
 
-/* Fill o->id, o->state and o->target of what `name` (NUL-terminated) under dir_fd is now.  All of it is of one inode, also
- * when the name is replaced meanwhile.  ENTRY_ABSENT: there is nothing of that name, or a socket, FIFO or device; -errno:
- * nothing is known.  `target` backs o->target. */
+/* Fill o->id, o->state and o->target of what `name` (NUL-terminated) under dir_fd is now.  All of it is of
+ * one inode, also when the name is replaced meanwhile.  ENTRY_ABSENT: there is nothing of that name, or a
+ * socket, FIFO or device; -errno: nothing is known.  `target` backs o->target. */
 int entry_look(int dir_fd, const char *name, const struct entry_rule *rule, struct observation *o,
-               char target[ENTRY_TARGET_ROOM]);
+	       char target[ENTRY_TARGET_ROOM]);
 /* The same of an open descriptor (O_PATH will do). */
 int entry_of_fd(int fd, const struct entry_rule *rule, struct file_id *id, struct entry_state *state);
 /* Its id alone. */

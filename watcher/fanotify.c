@@ -1,13 +1,14 @@
 /* One fanotify group per file system, one mark on all of it.
  *
- * The mark reports the whole volume, so each event's directory, of which only the handle is told, is routed: `known` says
- * which drive it lies in, `outside` which ones lie in none.  A directory in neither is opened and its ancestors are walked
- * by "..", which knows no path length and cannot be misled by names.  Both sets are only caches: what a rename may have made
- * wrong is dropped and found again.  A directory that left its drive stays in `known` without harm, since the daemon no
- * longer knows its id and drops what is said of it.
+ * The mark reports the whole volume, so each event's directory, of which only the handle is told, is routed:
+ * `known` says which drive it lies in, `outside` which ones lie in none.  A directory in neither is opened
+ * and its ancestors are walked by "..", which knows no path length and cannot be misled by names.  Both sets
+ * are only caches: what a rename may have made wrong is dropped and found again.  A directory that left its
+ * drive stays in `known` without harm, since the daemon no longer knows its id and drops what is said of it.
  *
- * A wake-up gathers names first and looks at them after its events have left the queue: whatever happens later queues a
- * new event.  When the directory cannot be opened any more it was deleted, and its parent's event tells that. */
+ * A wake-up gathers names first and looks at them after its events have left the queue: whatever happens
+ * later queues a new event.  When the directory cannot be opened any more it was deleted, and its parent's
+ * event tells that. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -33,17 +34,17 @@ enum {
 };
 
 enum { /* batch_name.seen */
-	SEEN_MODIFY = 1 << 0,
-	SEEN_CLOSE = 1 << 1,
-	SEEN_RENAMED = 1 << 2,
-	SEEN_CREATED = 1 << 3, /* a directory */
-	SEEN_OF_CHILD = SEEN_MODIFY | SEEN_CLOSE | SEEN_CREATED,
+       SEEN_MODIFY = 1 << 0,
+       SEEN_CLOSE = 1 << 1,
+       SEEN_RENAMED = 1 << 2,
+       SEEN_CREATED = 1 << 3, /* a directory */
+       SEEN_OF_CHILD = SEEN_MODIFY | SEEN_CLOSE | SEEN_CREATED,
 };
 
-#define GROUP_FLAGS                                                                                                    \
-	(FAN_CLASS_NOTIF | FAN_REPORT_DFID_NAME_TARGET | FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS | FAN_NONBLOCK |    \
-	 FAN_CLOEXEC)
-#define MARK_MASK                                                                                                      \
+#define GROUP_FLAGS                                                                                          \
+	(FAN_CLASS_NOTIF | FAN_REPORT_DFID_NAME_TARGET | FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS |         \
+	 FAN_NONBLOCK | FAN_CLOEXEC)
+#define MARK_MASK                                                                                            \
 	(FAN_CREATE | FAN_DELETE | FAN_RENAME | FAN_MODIFY | FAN_CLOSE_WRITE | FAN_ATTRIB | FAN_ONDIR)
 #define MARK_ADD (FAN_MARK_ADD | FAN_MARK_FILESYSTEM)
 
@@ -98,7 +99,7 @@ static int refuse_unlinked(int fd, struct stat *st)
 }
 
 static int group_open_dir(struct backend *b, struct watch_drive *d, const struct file_id *dir,
-                          enum open_purpose purpose)
+			  enum open_purpose purpose)
 {
 	int fd = open_by_id(d, dir, purpose == OPEN_TO_SCAN ? O_RDONLY : O_PATH), r;
 	struct stat st;
@@ -114,7 +115,8 @@ static int group_open_dir(struct backend *b, struct watch_drive *d, const struct
 	return fd;
 }
 
-/* The mark is there already; a directory that somebody scans lies in his drive, whatever was thought before. */
+/* The mark is there already; a directory that somebody scans lies in his drive, whatever was thought before.
+ */
 static int group_watch_dir(struct backend *b, struct watch_drive *d, const struct file_id *dir, int fd)
 {
 	struct fanotify_group *g = group_of(b);
@@ -147,7 +149,8 @@ static struct watch_drive *find_drive(struct fanotify_group *g, uint16_t number)
 {
 	struct watch_drive *d;
 
-	TAILQ_FOREACH(d, g->base.all, link) {
+	TAILQ_FOREACH(d, g->base.all, link)
+	{
 		if (d->number == number && d->backend == &g->base)
 			return d;
 	}
@@ -159,7 +162,8 @@ static struct watch_drive *discover(struct fanotify_group *g, const struct file_
 {
 	struct watch_drive *d;
 
-	TAILQ_FOREACH(d, g->base.all, link) {
+	TAILQ_FOREACH(d, g->base.all, link)
+	{
 		bool inside;
 		int fd;
 
@@ -176,8 +180,8 @@ static struct watch_drive *discover(struct fanotify_group *g, const struct file_
 	return NULL;
 }
 
-/* While events are gathered nothing may be remembered as outside: a directory that was created a few events ago, and is on
- * a trip, would have its names dropped and then be told as FRESH. */
+/* While events are gathered nothing may be remembered as outside: a directory that was created a few events
+ * ago, and is on a trip, would have its names dropped and then be told as FRESH. */
 static struct watch_drive *route_unremembered(struct fanotify_group *g, const struct file_id *dir)
 {
 	uint64_t hash = handle_hash(dir);
@@ -211,7 +215,8 @@ static bool is_outside(const struct fanotify_group *g, const struct file_id *dir
 	return known_get(&g->outside, handle_hash(dir)) != KNOWN_NOT;
 }
 
-static void gather(struct fanotify_group *g, const struct fanotify_name *n, const struct file_id *child, unsigned seen)
+static void gather(struct fanotify_group *g, const struct fanotify_name *n, const struct file_id *child,
+		   unsigned seen)
 {
 	struct batch_name *name;
 
@@ -222,7 +227,8 @@ static void gather(struct fanotify_group *g, const struct fanotify_name *n, cons
 		g->overflow = true; /* no memory: something is lost */
 		return;
 	}
-	/* A name may stand for several files within a batch; who writes to the one that was replaced does not matter. */
+	/* A name may stand for several files within a batch; who writes to the one that was replaced does not
+	 * matter. */
 	if (seen & SEEN_OF_CHILD && !file_id_equal(&name->child, child)) {
 		name->seen &= (uint16_t)~SEEN_OF_CHILD;
 		name->child = *child;
@@ -232,8 +238,8 @@ static void gather(struct fanotify_group *g, const struct fanotify_name *n, cons
 
 /* A directory changes its place, and all below it with it: what the caches say of them may be wrong now.
  *
- * Of a directory that left its drive `known` goes on to report, so that nothing is missed should it come back before the
- * daemon took note.  Once `known` has been cleared that is not so, and all must be compared. */
+ * Of a directory that left its drive `known` goes on to report, so that nothing is missed should it come back
+ * before the daemon took note.  Once `known` has been cleared that is not so, and all must be compared. */
 static void note_moved(struct fanotify_group *g, const struct fanotify_event *e)
 {
 	struct watch_drive *from = e->from.dir.len == 0 ? NULL : route_unremembered(g, &e->from.dir);
@@ -378,7 +384,7 @@ static unsigned flags_of(const struct batch_name *n, const struct observation *o
 }
 
 static void look_under(struct fanotify_group *g, struct watch_drive *d, int dir_fd, struct observation *o,
-                       const struct batch_name *n)
+		       const struct batch_name *n)
 {
 	int r = entry_look(dir_fd, o->name, &d->rule, o, g->target);
 
@@ -537,13 +543,14 @@ static void group_remove(struct backend *b, struct watch_drive *d)
 	forget_known(group_of(b));
 }
 
-/* Unmounting takes the mark away without an event.  Removing a bit that was never set changes nothing, but says ENOENT
- * when there is no mark. */
+/* Unmounting takes the mark away without an event.  Removing a bit that was never set changes nothing, but
+ * says ENOENT when there is no mark. */
 static bool group_alive(struct backend *b, struct watch_drive *d)
 {
 	int fd = watch_drive_fd(d);
 
-	return fd >= 0 && fanotify_mark(b->fd, FAN_MARK_REMOVE | FAN_MARK_FILESYSTEM, FAN_ACCESS, fd, NULL) == 0;
+	return fd >= 0 &&
+	       fanotify_mark(b->fd, FAN_MARK_REMOVE | FAN_MARK_FILESYSTEM, FAN_ACCESS, fd, NULL) == 0;
 }
 
 static void group_free(struct backend *b)
@@ -570,7 +577,7 @@ static const struct backend_ops group_ops = {
 };
 
 int fanotify_backend_new(struct backend **out, struct channel *channel, const struct watch_drive_list *drives,
-                         const char **why)
+			 const char **why)
 {
 	struct fanotify_group *g = calloc(1, sizeof(*g));
 	int r = -ENOMEM;
@@ -579,7 +586,8 @@ int fanotify_backend_new(struct backend **out, struct channel *channel, const st
 	*why = "there is no memory";
 	if (g == NULL)
 		return r;
-	g->base = (struct backend){.ops = &group_ops, .kind = WATCH_FANOTIFY, .channel = channel, .all = drives};
+	g->base = (struct backend){
+		.ops = &group_ops, .kind = WATCH_FANOTIFY, .channel = channel, .all = drives};
 	g->base.fd = fanotify_init(GROUP_FLAGS, O_RDONLY | O_CLOEXEC);
 	if (g->base.fd < 0) {
 		r = -errno;

@@ -65,8 +65,8 @@ int fanotify_event_parse(struct fanotify_event *out, const uint8_t *buf, size_t 
 	if (len < sizeof(meta))
 		return -EPROTO;
 	memcpy(&meta, buf, sizeof(meta));
-	if (meta.vers != FANOTIFY_METADATA_VERSION || meta.event_len > len || meta.metadata_len < sizeof(meta) ||
-	    meta.metadata_len > meta.event_len)
+	if (meta.vers != FANOTIFY_METADATA_VERSION || meta.event_len > len ||
+	    meta.metadata_len < sizeof(meta) || meta.metadata_len > meta.event_len)
 		return -EPROTO;
 	out->mask = meta.mask;
 	for (size_t at = meta.metadata_len; at < meta.event_len; at += info.len) {

@@ -1,11 +1,10 @@
 /* file_id: which inode a name stands for, as far as its file system lets us tell.
  *
- * bytes[0..7] are the inode number, big endian, so that ids sort as the file system allocates.  bytes[8] is the form
- * (enum file_id_form) and the rest depends on it:
- *   INODE   nothing more.  *Weak*: the number may be reused or borrowed (FUSE, some network mounts).
- *   BIRTH   the birth time, int64 seconds and uint32 nanoseconds, big endian.
- *   HANDLE  the file handle as name_to_handle_at(2) gives it: int32 type, big endian, then its bytes.
- * Compare ids as whole byte strings.  Pure functions, any thread. */
+ * bytes[0..7] are the inode number, big endian, so that ids sort as the file system allocates.  bytes[8] is
+ * the form (enum file_id_form) and the rest depends on it: INODE   nothing more.  *Weak*: the number may be
+ * reused or borrowed (FUSE, some network mounts). BIRTH   the birth time, int64 seconds and uint32
+ * nanoseconds, big endian. HANDLE  the file handle as name_to_handle_at(2) gives it: int32 type, big endian,
+ * then its bytes. Compare ids as whole byte strings.  Pure functions, any thread. */
 #pragma once
 
 #include <stdbool.h>
@@ -31,8 +30,8 @@ void file_id_from_inode(struct file_id *out, uint64_t inode);
 void file_id_from_birth(struct file_id *out, uint64_t inode, int64_t seconds, uint32_t nanoseconds);
 /* -EOVERFLOW: the handle is longer than FILE_ID_HANDLE_MAX, so this file system needs another form. */
 int file_id_from_handle(struct file_id *out, uint64_t inode, const struct file_handle *handle);
-/* Give back the handle in id for open_by_handle_at(2); the caller's buffer holds at least MAX_HANDLE_SZ bytes behind the
- * struct.  -EINVAL: another form. */
+/* Give back the handle in id for open_by_handle_at(2); the caller's buffer holds at least MAX_HANDLE_SZ bytes
+ * behind the struct.  -EINVAL: another form. */
 int file_id_to_handle(const struct file_id *id, struct file_handle *out);
 
 uint64_t file_id_inode(const struct file_id *id);

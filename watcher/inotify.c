@@ -1,16 +1,17 @@
 /* One inotify instance per drive, one watch per directory.
  *
- * A directory gets its watch before it is listed, at each scan; what happens in it afterwards raises events, so nothing falls
- * between.  A directory that is created or moved in is reported without FRESH: the daemon scans it, and its subdirectories,
- * and each scan places a watch first.
+ * A directory gets its watch before it is listed, at each scan; what happens in it afterwards raises events,
+ * so nothing falls between.  A directory that is created or moved in is reported without FRESH: the daemon
+ * scans it, and its subdirectories, and each scan places a watch first.
  *
- * Directories are opened by walking from the root along the tree, one component at a time, and what is found must have the
- * id that was asked for.  The tree may be behind the file system; then the walk fails, the events that say so are waiting
- * already, and looking at the names they carry repairs the tree.  So names whose directory cannot be opened are looked at
- * again after the others, and after more events.
+ * Directories are opened by walking from the root along the tree, one component at a time, and what is found
+ * must have the id that was asked for.  The tree may be behind the file system; then the walk fails, the
+ * events that say so are waiting already, and looking at the names they carry repairs the tree.  So names
+ * whose directory cannot be opened are looked at again after the others, and after more events.
  *
- * A directory that leaves the drive loses its watches.  Should it come back, the daemon may take it for one that only moved,
- * and what happened to it outside was not seen: then everything must be compared, and OVERFLOW says so. */
+ * A directory that leaves the drive loses its watches.  Should it come back, the daemon may take it for one
+ * that only moved, and what happened to it outside was not seen: then everything must be compared, and
+ * OVERFLOW says so. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -30,25 +31,25 @@ enum {
 	READ_BYTES = 64 * 1024,
 	BATCH_BYTES = 512 * 1024,
 	OPEN_DIRS = 256,
-	HALF_WAIT_MS = 2,  /* for the other half of a rename */
-	RETRIES = 20,      /* milliseconds to wait for what explains why a directory cannot be opened */
+	HALF_WAIT_MS = 2,    /* for the other half of a rename */
+	RETRIES = 20,        /* milliseconds to wait for what explains why a directory cannot be opened */
 	DETACHED_MS = 10000, /* how long a directory may be nowhere before it counts as gone from the drive */
 	WAITING_MAX = 4096,  /* names in such directories */
 	LEFT_MAX = 65536,    /* directories remembered that left the drive */
 };
 
 enum { /* batch_name.seen */
-	SEEN_MODIFY = 1 << 0,
-	SEEN_CLOSE = 1 << 1,
-	SEEN_MOVED_TO = 1 << 2,
-	SEEN_MOVED_FROM = 1 << 3,
-	SEEN_DELETE = 1 << 4,
-	SEEN_DONE = 1 << 5, /* looked at, or not worth it */
-	SEEN_CREATE = 1 << 6,
+       SEEN_MODIFY = 1 << 0,
+       SEEN_CLOSE = 1 << 1,
+       SEEN_MOVED_TO = 1 << 2,
+       SEEN_MOVED_FROM = 1 << 3,
+       SEEN_DELETE = 1 << 4,
+       SEEN_DONE = 1 << 5, /* looked at, or not worth it */
+       SEEN_CREATE = 1 << 6,
 };
 
-#define WATCH_MASK                                                                                                     \
-	(IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB |                \
+#define WATCH_MASK                                                                                           \
+	(IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB |      \
 	 IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR | IN_EXCL_UNLINK)
 
 struct inotify_instance {
@@ -56,8 +57,8 @@ struct inotify_instance {
 	struct watch_drive *drive;
 	struct inotify_tree tree;
 	struct batch batch, waiting; /* `waiting`: names whose directory is detached, for the next read */
-	struct known left;    /* directories that left the drive */
-	struct known deleted; /* directories that are no more */
+	struct known left;           /* directories that left the drive */
+	struct known deleted;        /* directories that are no more */
 	struct tree_node **path;
 	size_t path_room;
 	uint32_t half; /* cookie of a rename whose new name has not come yet; 0: none */
@@ -171,7 +172,7 @@ static int try_open(struct inotify_instance *in, const struct file_id *dir)
 
 /* When it is not where the tree has it, the events that tell where it is are waiting. */
 static int instance_open_dir(struct backend *b, struct watch_drive *d, const struct file_id *dir,
-                             enum open_purpose purpose)
+			     enum open_purpose purpose)
 {
 	struct inotify_instance *in = instance_of(b);
 	int fd = try_open(in, dir);
@@ -271,8 +272,8 @@ static uint32_t now_ms(void)
 	return (uint32_t)((uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000) | 1;
 }
 
-/* Who is detached may have been renamed after the events were read, or into a new directory that the daemon has not asked to
- * scan yet, and is seen again soon.  Who is not has left the drive. */
+/* Who is detached may have been renamed after the events were read, or into a new directory that the daemon
+ * has not asked to scan yet, and is seen again soon.  Who is not has left the drive. */
 static void drop_detached(struct inotify_instance *in)
 {
 	struct tree_node *n, *next;
@@ -302,7 +303,7 @@ static unsigned seen_of(const struct inotify_event *e)
 		unsigned seen;
 	} bits[] = {
 		{IN_MODIFY, SEEN_MODIFY},         {IN_CLOSE_WRITE, SEEN_CLOSE}, {IN_MOVED_TO, SEEN_MOVED_TO},
-		{IN_MOVED_FROM, SEEN_MOVED_FROM}, {IN_DELETE, SEEN_DELETE},       {IN_CREATE, SEEN_CREATE},
+		{IN_MOVED_FROM, SEEN_MOVED_FROM}, {IN_DELETE, SEEN_DELETE},     {IN_CREATE, SEEN_CREATE},
 	};
 	unsigned seen = 0;
 
@@ -450,8 +451,10 @@ static void note_deleted(struct inotify_instance *in, const struct batch_name *n
 static int look_at(struct inotify_instance *in, struct batch_name *n)
 {
 	struct batch_dir *dir = &in->batch.dirs[n->dir];
-	struct observation o = {.drive = in->drive->number, .dir = dir->id, .name = in->batch.bytes + n->at,
-	                        .name_len = n->len};
+	struct observation o = {.drive = in->drive->number,
+				.dir = dir->id,
+				.name = in->batch.bytes + n->at,
+				.name_len = n->len};
 	int r = open_batch_dir(in, dir);
 
 	if (r != 0)
@@ -517,8 +520,8 @@ static enum waiting find_waiting(struct inotify_instance *in)
 	return worst;
 }
 
-/* Look until nothing waits any more inside, or nothing more comes that could help, or too much.  Returns the bytes read on
- * the way, or -errno. */
+/* Look until nothing waits any more inside, or nothing more comes that could help, or too much.  Returns the
+ * bytes read on the way, or -errno. */
 static ssize_t settle(struct inotify_instance *in)
 {
 	size_t total = 0;
@@ -553,8 +556,8 @@ static void keep_waiting(struct inotify_instance *in)
 		if (n->seen & SEEN_DONE || inotify_tree_by_id(&in->tree, &dir->id) == NULL)
 			continue;
 		kept = in->waiting.name_count >= WAITING_MAX
-		               ? NULL
-		               : batch_add(&in->waiting, &dir->id, in->batch.bytes + n->at, n->len);
+			       ? NULL
+			       : batch_add(&in->waiting, &dir->id, in->batch.bytes + n->at, n->len);
 		if (kept == NULL) {
 			batch_clear(&in->waiting);
 			say_overflow(in);
@@ -608,7 +611,8 @@ static int instance_add(struct backend *b, struct watch_drive *d, const char **w
 	if (r == 0)
 		r = add_watch(in, in->tree.root, fd);
 	if (r == -ENOSPC)
-		*why = "the limit of inotify watches is reached: raise the sysctl fs.inotify.max_user_watches";
+		*why = "the limit of inotify watches is reached: raise the sysctl "
+		       "fs.inotify.max_user_watches";
 	else if (r != 0)
 		*why = strerror(-r);
 	return r;
@@ -653,7 +657,7 @@ static const struct backend_ops instance_ops = {
 };
 
 int inotify_backend_new(struct backend **out, struct channel *channel, const struct watch_drive_list *drives,
-                        const char **why)
+			const char **why)
 {
 	struct inotify_instance *in = calloc(1, sizeof(*in));
 	int r = -ENOMEM;
@@ -662,12 +666,14 @@ int inotify_backend_new(struct backend **out, struct channel *channel, const str
 	*why = strerror(ENOMEM);
 	if (in == NULL)
 		return r;
-	in->base = (struct backend){.ops = &instance_ops, .kind = WATCH_INOTIFY, .channel = channel, .all = drives};
+	in->base = (struct backend){
+		.ops = &instance_ops, .kind = WATCH_INOTIFY, .channel = channel, .all = drives};
 	in->base.fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	if (in->base.fd < 0) {
 		r = -errno;
-		*why = r == -EMFILE ? "too many inotify instances: raise the sysctl fs.inotify.max_user_instances"
-		                    : strerror(-r);
+		*why = r == -EMFILE
+			       ? "too many inotify instances: raise the sysctl fs.inotify.max_user_instances"
+			       : strerror(-r);
 		instance_free(&in->base);
 		return r;
 	}

@@ -104,7 +104,8 @@ struct tree_node *inotify_tree_by_wd(const struct inotify_tree *t, int wd)
 	return NULL;
 }
 
-struct tree_node *inotify_tree_child(const struct inotify_tree *t, const struct tree_node *parent, const char *name)
+struct tree_node *inotify_tree_child(const struct inotify_tree *t, const struct tree_node *parent,
+				     const char *name)
 {
 	uint64_t hash = place_hash(parent, name);
 
@@ -191,8 +192,8 @@ int inotify_tree_depth(const struct inotify_tree *t, const struct tree_node *n)
 	return n == t->root ? depth : -1;
 }
 
-/* Were n to hang below parent, would it hang below itself?  Then the tree is behind: what lies between is not there any
- * more, and is detached until it is seen again. */
+/* Were n to hang below parent, would it hang below itself?  Then the tree is behind: what lies between is not
+ * there any more, and is detached until it is seen again. */
 static void break_cycle(struct inotify_tree *t, struct tree_node *n, struct tree_node *parent)
 {
 	for (struct tree_node *up = parent; up != NULL; up = up->parent) {
@@ -203,7 +204,8 @@ static void break_cycle(struct inotify_tree *t, struct tree_node *n, struct tree
 	}
 }
 
-static struct tree_node *attach(struct inotify_tree *t, struct tree_node *n, struct tree_node *parent, char *name)
+static struct tree_node *attach(struct inotify_tree *t, struct tree_node *n, struct tree_node *parent,
+				char *name)
 {
 	n->name = name;
 	n->parent = parent;
@@ -213,7 +215,7 @@ static struct tree_node *attach(struct inotify_tree *t, struct tree_node *n, str
 }
 
 struct tree_node *inotify_tree_place(struct inotify_tree *t, struct tree_node *parent, const char *name,
-                                     const struct file_id *id)
+				     const struct file_id *id)
 {
 	struct tree_node *n = inotify_tree_by_id(t, id), *there = inotify_tree_child(t, parent, name);
 	char *copy;
@@ -259,7 +261,7 @@ void inotify_tree_forget(struct inotify_tree *t, struct tree_node *n)
 }
 
 void inotify_tree_drop(struct inotify_tree *t, struct tree_node *n,
-                       void (*leave)(void *context, const struct tree_node *n), void *context)
+		       void (*leave)(void *context, const struct tree_node *n), void *context)
 {
 	struct tree_node *top = n, *parent;
 

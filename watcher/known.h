@@ -1,7 +1,8 @@
 /* known: which directories belong to which drive, 16 bytes each.
  *
- * A file system mark reports the whole volume, so each event's directory is looked up here first.  Only hashes are kept:
- * a false match (one in 2^64) would report a foreign name, which the daemon drops, since it does not know its directory. */
+ * A file system mark reports the whole volume, so each event's directory is looked up here first.  Only
+ * hashes are kept: a false match (one in 2^64) would report a foreign name, which the daemon drops, since it
+ * does not know its directory. */
 #pragma once
 
 #include <stddef.h>

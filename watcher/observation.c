@@ -1,7 +1,7 @@
-/* One table says which parts each type of frame has; encoder and decoder follow it in the same order, and a decoded frame
- * holds exactly these parts and not a byte more.  Parts, in order:
- *     flags u16 | backend u8 | request u32 | error i32 | dir id | id id | state | name u16+bytes | target u16+bytes |
- *     text u16+bytes                                                    (an id is u8 length + bytes) */
+/* One table says which parts each type of frame has; encoder and decoder follow it in the same order, and a
+ * decoded frame holds exactly these parts and not a byte more.  Parts, in order: flags u16 | backend u8 |
+ * request u32 | error i32 | dir id | id id | state | name u16+bytes | target u16+bytes | text u16+bytes (an
+ * id is u8 length + bytes) */
 #include "watcher/observation.h"
 
 #include <errno.h>
@@ -27,8 +27,8 @@ enum {
 	NAME_MAX_BYTES = 255,
 	PATH_MAX_BYTES = 4095,
 	ERRNO_MAX = 4095,
-	ENTRY_FLAGS = OBSERVED_FRESH | OBSERVED_RENAMED | OBSERVED_WRITING | OBSERVED_CLOSED | OBSERVED_LISTED |
-	              OBSERVED_CREATED,
+	ENTRY_FLAGS = OBSERVED_FRESH | OBSERVED_RENAMED | OBSERVED_WRITING | OBSERVED_CLOSED |
+		      OBSERVED_LISTED | OBSERVED_CREATED,
 	READY_FLAGS = WATCH_WEAK_IDS | WATCH_WEAK_BARRIER,
 };
 
@@ -168,7 +168,8 @@ static void get_backend(struct wire_reader *r, enum watch_backend *backend)
 
 static void begin_frame(struct wire_writer *w, uint8_t *buf, size_t room, unsigned type, uint16_t drive)
 {
-	*w = (struct wire_writer){.at = buf, .end = buf + (room < OBSERVATION_FRAME_MAX ? room : OBSERVATION_FRAME_MAX)};
+	*w = (struct wire_writer){.at = buf,
+				  .end = buf + (room < OBSERVATION_FRAME_MAX ? room : OBSERVATION_FRAME_MAX)};
 	wire_put(w, 0, 4);
 	wire_put(w, OBSERVATION_VERSION, 1);
 	wire_put(w, type, 1);

@@ -1,14 +1,14 @@
 /* observation: what a watcher process tells the daemon, and what the daemon asks of it.
  *
- * Observations are facts with identity, not kernel events: "under directory D the name N now is this", "… is gone".
- * They travel over one SOCK_STREAM socketpair per watcher as frames, in the order in which the watcher looked: a later
- * observation of a name is always the fresher one.  A frame is
- *     u32 length of the whole frame | u8 version | u8 type | u16 drive | body       (all little endian)
- * and is refused (-EPROTO) when any length, number or reserved bit in it is not as described here; the peer is then ended,
- * since both sides are the same binary.  Encoding and decoding do no I/O.
+ * Observations are facts with identity, not kernel events: "under directory D the name N now is this", "… is
+ * gone". They travel over one SOCK_STREAM socketpair per watcher as frames, in the order in which the watcher
+ * looked: a later observation of a name is always the fresher one.  A frame is u32 length of the whole frame
+ * | u8 version | u8 type | u16 drive | body       (all little endian) and is refused (-EPROTO) when any
+ * length, number or reserved bit in it is not as described here; the peer is then ended, since both sides are
+ * the same binary.  Encoding and decoding do no I/O.
  *
- * The drive number is the one that the daemon gave in its REQUEST_DRIVE; request numbers are the daemon's too and come
- * back in the answers. */
+ * The drive number is the one that the daemon gave in its REQUEST_DRIVE; request numbers are the daemon's too
+ * and come back in the answers. */
 #pragma once
 
 #include <stdbool.h>
@@ -21,7 +21,8 @@ enum { OBSERVATION_VERSION = 1, OBSERVATION_FRAME_MAX = 16384 };
 
 enum entry_kind { ENTRY_FILE = 1, ENTRY_DIR = 2, ENTRY_SYMLINK = 3 };
 
-/* Seconds may lie before 1970 or after 2262: 64-bit nanoseconds would not hold what ext4 and xfs can store. */
+/* Seconds may lie before 1970 or after 2262: 64-bit nanoseconds would not hold what ext4 and xfs can store.
+ */
 struct entry_time {
 	int64_t seconds;
 	uint32_t nanoseconds;
@@ -32,7 +33,7 @@ struct entry_state {
 	bool mount;    /* another file system is mounted on it: its content is not seen */
 	uint16_t mode; /* the bits 07777 */
 	uint32_t uid, gid, links;
-	uint64_t size; /* bytes; of a symlink the length of its target */
+	uint64_t size;                         /* bytes; of a symlink the length of its target */
 	struct entry_time mtime, ctime, birth; /* birth is 0 where the file system has none */
 };
 
@@ -41,25 +42,29 @@ enum observation_type {
 	OBSERVED_ENTRY = 2,      /* dir/name is `state` with identity `id` (and `target`) */
 	OBSERVED_GONE = 3,       /* dir/name does not exist; dir itself was there and readable */
 	OBSERVED_SCAN_BEGIN = 4, /* answer to REQUEST_SCAN: ENTRYs of `dir` follow … */
-	OBSERVED_SCAN_END = 5,   /* … and here they end; `error` 0 or -errno: the list is then not complete */
-	OBSERVED_LOOKED = 6,     /* answer to REQUEST_LOOK, after its ENTRY or GONE; `error` -errno: it could not be looked
-	                          * at, nothing is known (-ESTALE: dir itself is gone) */
-	OBSERVED_BATCH_END = 7,  /* what was gathered in one wake-up ends here: both sides of a rename are in one batch */
-	OBSERVED_BARRIER = 8,    /* answer to REQUEST_BARRIER: all done before the request was read has been observed */
-	OBSERVED_OVERFLOW = 9,   /* events were lost on every drive of this watcher: reconcile */
-	OBSERVED_ROOT_GONE = 10, /* the drive's root is deleted, unmounted or replaced; `error` says how it showed */
-	OBSERVED_FAILED = 11,    /* this drive cannot be watched: `error` and `text`; no READY comes */
+	OBSERVED_SCAN_END = 5, /* … and here they end; `error` 0 or -errno: the list is then not complete */
+	OBSERVED_LOOKED = 6, /* answer to REQUEST_LOOK, after its ENTRY or GONE; `error` -errno: it could not
+			      * be looked at, nothing is known (-ESTALE: dir itself is gone) */
+	OBSERVED_BATCH_END =
+		7, /* what was gathered in one wake-up ends here: both sides of a rename are in one batch */
+	OBSERVED_BARRIER =
+		8, /* answer to REQUEST_BARRIER: all done before the request was read has been observed */
+	OBSERVED_OVERFLOW = 9, /* events were lost on every drive of this watcher: reconcile */
+	OBSERVED_ROOT_GONE =
+		10, /* the drive's root is deleted, unmounted or replaced; `error` says how it showed */
+	OBSERVED_FAILED = 11, /* this drive cannot be watched: `error` and `text`; no READY comes */
 };
 
 /* Flags of an ENTRY. */
 enum {
-	OBSERVED_FRESH = 1 << 0,   /* a dir whose creation this watcher saw: empty then, all since is observed */
+	OBSERVED_FRESH =
+		1 << 0, /* a dir whose creation this watcher saw: empty then, all since is observed */
 	OBSERVED_RENAMED = 1 << 1, /* the kernel said that this name arrived by a rename */
 	OBSERVED_WRITING = 1 << 2, /* written to, and not closed by that writer yet */
 	OBSERVED_CLOSED = 1 << 3,  /* a writer closed it */
 	OBSERVED_LISTED = 1 << 4,  /* part of a scan; else of an event or a look */
-	OBSERVED_CREATED = 1 << 5, /* inotify: the kernel said that this name was created; with a weak id only this tells
-	                            * that a dir is another one than before */
+	OBSERVED_CREATED = 1 << 5, /* inotify: the kernel said that this name was created; with a weak id only
+				    * this tells that a dir is another one than before */
 };
 
 /* Flags of a READY. */
@@ -72,7 +77,7 @@ enum watch_backend { WATCH_AUTO = 0, WATCH_FANOTIFY = 1, WATCH_INOTIFY = 2 };
 
 struct observation {
 	enum observation_type type;
-	uint16_t drive;             /* 0 in BATCH_END, BARRIER and OVERFLOW */
+	uint16_t drive; /* 0 in BATCH_END, BARRIER and OVERFLOW */
 	uint16_t flags;
 	uint32_t request;           /* SCAN_*, LOOKED, BARRIER */
 	int32_t error;              /* 0 or -errno */
@@ -80,18 +85,20 @@ struct observation {
 	struct file_id dir;         /* ENTRY, GONE, SCAN_*, LOOKED */
 	struct file_id id;          /* ENTRY; READY: the root's */
 	struct entry_state state;   /* ENTRY; READY: the root's */
-	const char *name;           /* ENTRY, GONE, LOOKED: 1 to 255 bytes, no NUL and no '/'; borrowed from the buffer */
+	const char
+		*name; /* ENTRY, GONE, LOOKED: 1 to 255 bytes, no NUL and no '/'; borrowed from the buffer */
 	size_t name_len;
-	const char *target;         /* ENTRY of a symlink: 0 to 4095 bytes */
+	const char *target; /* ENTRY of a symlink: 0 to 4095 bytes */
 	size_t target_len;
-	const char *text;           /* READY: file system type, and why not fanotify; FAILED: the reason; for people */
+	const char *text; /* READY: file system type, and why not fanotify; FAILED: the reason; for people */
 	size_t text_len;
 };
 
 enum request_type {
-	REQUEST_DRIVE = 1,   /* watch this too: `drive`, `backend`, `path` (absolute); sent before anything else of it */
-	REQUEST_SCAN = 2,    /* list one directory, not those below it: `drive`, `request`, `dir` */
-	REQUEST_LOOK = 3,    /* look at one name afresh: `drive`, `request`, `dir`, `name` */
+	REQUEST_DRIVE = 1, /* watch this too: `drive`, `backend`, `path` (absolute); sent before anything else
+			      of it */
+	REQUEST_SCAN = 2,  /* list one directory, not those below it: `drive`, `request`, `dir` */
+	REQUEST_LOOK = 3,  /* look at one name afresh: `drive`, `request`, `dir`, `name` */
 	REQUEST_BARRIER = 4, /* `request` */
 };
 
@@ -105,11 +112,11 @@ struct watch_request {
 	size_t name_len;
 };
 
-/* Append one frame to a buffer of `room` bytes.  Returns its length, or -ENOBUFS when it does not fit (a frame never
- * exceeds OBSERVATION_FRAME_MAX). */
+/* Append one frame to a buffer of `room` bytes.  Returns its length, or -ENOBUFS when it does not fit (a
+ * frame never exceeds OBSERVATION_FRAME_MAX). */
 int observation_encode(const struct observation *o, uint8_t *buf, size_t room);
 int watch_request_encode(const struct watch_request *r, uint8_t *buf, size_t room);
-/* Read one frame from the start of buf.  Returns its length, 0 when more bytes are needed, -EPROTO when it is malformed.
- * What *out points to lies in buf. */
+/* Read one frame from the start of buf.  Returns its length, 0 when more bytes are needed, -EPROTO when it is
+ * malformed. What *out points to lies in buf. */
 int observation_decode(struct observation *out, const uint8_t *buf, size_t len);
 int watch_request_decode(struct watch_request *out, const uint8_t *buf, size_t len);

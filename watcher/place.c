@@ -72,8 +72,8 @@ static bool name_from_listing(int parent, const struct stat *self, char *name)
 		return false;
 	}
 	while (!found && (e = readdir(dir)) != NULL) {
-		found = e->d_ino == self->st_ino && strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
-		        is_named(parent, e->d_name, self);
+		found = e->d_ino == self->st_ino && strcmp(e->d_name, ".") != 0 &&
+			strcmp(e->d_name, "..") != 0 && is_named(parent, e->d_name, self);
 		if (found)
 			snprintf(name, PLACE_NAME_ROOM, "%s", e->d_name);
 	}

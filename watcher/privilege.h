@@ -1,8 +1,10 @@
 /* privilege: give up what a process will never need again. */
 #pragma once
 
-/* What the starter keeps, as far as it has it: what watchers need, and the right to empty the bounding set. */
+/* What the starter keeps, as far as it has it: what watchers need, and the right to empty the bounding set.
+ */
 int privilege_shed_for_starter(void);
-/* What a watcher keeps: fanotify marks (CAP_SYS_ADMIN) and file handles (CAP_DAC_READ_SEARCH); the bounding set is emptied,
- * and no_new_privs set.  Both work without any capability too, and return -errno only when one could not be given up. */
+/* What a watcher keeps: fanotify marks (CAP_SYS_ADMIN) and file handles (CAP_DAC_READ_SEARCH); the bounding
+ * set is emptied, and no_new_privs set.  Both work without any capability too, and return -errno only when
+ * one could not be given up. */
 int privilege_shed_for_watcher(void);

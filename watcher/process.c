@@ -5,11 +5,13 @@
  *     fanotify group or inotify instances ── batches ─────┘
  *     mountinfo ── are the roots still there?
  *
- * Each turn takes at most one batch from every backend, serves what is urgent, and lists one piece of a directory.  What is
- * emitted is in the order of the looks, so nothing needs to be compared or sorted.  The process ends when its socket does.
+ * Each turn takes at most one batch from every backend, serves what is urgent, and lists one piece of a
+ * directory.  What is emitted is in the order of the looks, so nothing needs to be compared or sorted.  The
+ * process ends when its socket does.
  *
- * To read each event as it comes makes a busy writer pay for a wake-up per system call.  So after some wake-ups in quick
- * succession the loop lets events gather for a moment before it reads them, until a moment brings next to nothing. */
+ * To read each event as it comes makes a busy writer pay for a wake-up per system call.  So after some
+ * wake-ups in quick succession the loop lets events gather for a moment before it reads them, until a moment
+ * brings next to nothing. */
 #include "watcher/process.h"
 
 #include <errno.h>
@@ -27,10 +29,11 @@
 #include "watcher/starter.h"
 
 enum {
-	SCAN_PIECE = 512,        /* names looked at between two looks at the event queue */
-	SCAN_OPEN_COST = 4,      /* opening and closing a directory costs as much as that many names */
-	UNSETTLED_MS = 100,      /* how long a backend waits that is unsettled */
-	ROOT_CHECK_MS = 10000,   /* an ancestor of a root may be renamed on another file system: no event tells */
+	SCAN_PIECE = 512,   /* names looked at between two looks at the event queue */
+	SCAN_OPEN_COST = 4, /* opening and closing a directory costs as much as that many names */
+	UNSETTLED_MS = 100, /* how long a backend waits that is unsettled */
+	ROOT_CHECK_MS =
+		10000, /* an ancestor of a root may be renamed on another file system: no event tells */
 	BUSY_GAP_NS = 2000000,   /* wake-ups closer together than this are a burst … */
 	BUSY_WAKES = 8,          /* … when there are as many in a row; a saved file makes three or four */
 	GATHER_MS = 2,           /* how long a burst may gather */
@@ -64,7 +67,8 @@ static struct watch_drive *find_drive(struct watcher *w, uint16_t number)
 {
 	struct watch_drive *d;
 
-	TAILQ_FOREACH(d, &w->drives, link) {
+	TAILQ_FOREACH(d, &w->drives, link)
+	{
 		if (d->number == number)
 			return d;
 	}
@@ -96,15 +100,16 @@ static struct backend *find_group(struct watcher *w, uint64_t device)
 {
 	struct backend *b;
 
-	TAILQ_FOREACH(b, &w->backends, link) {
+	TAILQ_FOREACH(b, &w->backends, link)
+	{
 		if (b->kind == WATCH_FANOTIFY && b->device == device)
 			return b;
 	}
 	return NULL;
 }
 
-static int open_backend(struct watcher *w, struct watch_drive *d, enum watch_backend kind, struct backend **out,
-                        const char **why)
+static int open_backend(struct watcher *w, struct watch_drive *d, enum watch_backend kind,
+			struct backend **out, const char **why)
 {
 	int r;
 
@@ -159,8 +164,11 @@ static void drop_drive(struct watcher *w, struct watch_drive *d)
 
 static void emit_failed(struct watcher *w, uint16_t drive, int error, const char *text)
 {
-	channel_emit(w->channel, &(struct observation){.type = OBSERVED_FAILED, .drive = drive, .error = error,
-	                                               .text = text, .text_len = strlen(text)});
+	channel_emit(w->channel, &(struct observation){.type = OBSERVED_FAILED,
+						       .drive = drive,
+						       .error = error,
+						       .text = text,
+						       .text_len = strlen(text)});
 }
 
 static void emit_ready(struct watcher *w, struct watch_drive *d, const char *why)
@@ -168,10 +176,16 @@ static void emit_ready(struct watcher *w, struct watch_drive *d, const char *why
 	char text[512];
 	int n = snprintf(text, sizeof(text), why == NULL ? "%s" : "%s, not by fanotify: %s", d->fs_type, why);
 
-	channel_emit(w->channel, &(struct observation){.type = OBSERVED_READY, .drive = d->number,
-	                                               .flags = (uint16_t)d->flags, .backend = d->backend->kind,
-	                                               .id = d->root, .state = d->state, .text = text,
-	                                               .text_len = (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1});
+	channel_emit(
+		w->channel,
+		&(struct observation){.type = OBSERVED_READY,
+				      .drive = d->number,
+				      .flags = (uint16_t)d->flags,
+				      .backend = d->backend->kind,
+				      .id = d->root,
+				      .state = d->state,
+				      .text = text,
+				      .text_len = (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1});
 }
 
 static int attach_best(struct watcher *w, struct watch_drive *d, enum watch_backend wanted, const char **why)
@@ -201,20 +215,22 @@ static void fail_open(struct watcher *w, uint16_t drive, const char *path, int e
 	char text[4096 + 256];
 
 	if (error == -EOPNOTSUPP)
-		snprintf(text, sizeof(text), "%s lies on a network file system: changes made on other hosts would never "
-		                             "be seen; run the daemon where the disk is", path);
+		snprintf(text, sizeof(text),
+			 "%s lies on a network file system: changes made on other hosts would never "
+			 "be seen; run the daemon where the disk is",
+			 path);
 	else
 		snprintf(text, sizeof(text), "cannot open %s: %s", path, strerror(-error));
 	emit_failed(w, drive, error, text);
 }
 
 static void fail_attach(struct watcher *w, const struct watch_drive *d, enum watch_backend wanted, int error,
-                        const char *why)
+			const char *why)
 {
 	char text[4096 + 256];
 
 	snprintf(text, sizeof(text), "cannot watch %s with %s: %s", d->path,
-	         wanted == WATCH_FANOTIFY ? "fanotify" : "inotify", why);
+		 wanted == WATCH_FANOTIFY ? "fanotify" : "inotify", why);
 	emit_failed(w, d->number, error, text);
 }
 
@@ -258,7 +274,8 @@ static void check_roots(struct watcher *w)
 			r = -ENODEV;
 		if (r == 0 || r == -ENOMEM || r == -EMFILE || r == -ENFILE)
 			continue;
-		channel_emit(w->channel, &(struct observation){.type = OBSERVED_ROOT_GONE, .drive = d->number, .error = r});
+		channel_emit(w->channel, &(struct observation){
+						 .type = OBSERVED_ROOT_GONE, .drive = d->number, .error = r});
 		drop_drive(w, d);
 	}
 }
@@ -268,7 +285,8 @@ static void retry_deferred(struct watcher *w)
 {
 	struct backend *b;
 
-	TAILQ_FOREACH(b, &w->backends, link) {
+	TAILQ_FOREACH(b, &w->backends, link)
+	{
 		if (b->found)
 			channel_resume(w->channel);
 		b->found = false;
@@ -282,7 +300,8 @@ static bool take_doubts(struct watcher *w)
 	struct backend *b;
 
 	w->check = false;
-	TAILQ_FOREACH(b, &w->backends, link) {
+	TAILQ_FOREACH(b, &w->backends, link)
+	{
 		doubt |= b->check;
 		b->check = false;
 	}
@@ -294,7 +313,7 @@ static void rest_drives(struct watcher *w)
 	struct watch_drive *d;
 
 	TAILQ_FOREACH(d, &w->drives, link)
-		watch_drive_rest(d);
+	watch_drive_rest(d);
 }
 
 /* Events. */
@@ -307,8 +326,9 @@ static void fail_backend(struct watcher *w, struct backend *b, int error)
 		next = TAILQ_NEXT(d, link);
 		if (d->backend != b)
 			continue;
-		channel_emit(w->channel, &(struct observation){.type = OBSERVED_ROOT_GONE, .drive = d->number,
-		                                               .error = error});
+		channel_emit(w->channel, &(struct observation){.type = OBSERVED_ROOT_GONE,
+							       .drive = d->number,
+							       .error = error});
 		drop_drive(w, d); /* the last one frees b */
 	}
 }
@@ -331,7 +351,8 @@ static struct backend *find_readable(struct watcher *w, size_t poll)
 
 	if (w->polls[poll].revents == 0)
 		return NULL;
-	TAILQ_FOREACH(b, &w->backends, link) {
+	TAILQ_FOREACH(b, &w->backends, link)
+	{
 		if (b->fd == w->polls[poll].fd)
 			return b;
 	}
@@ -380,7 +401,8 @@ static bool any_unsettled(const struct watcher *w)
 {
 	const struct backend *b;
 
-	TAILQ_FOREACH(b, &w->backends, link) {
+	TAILQ_FOREACH(b, &w->backends, link)
+	{
 		if (b->unsettled)
 			return true;
 	}
@@ -427,7 +449,8 @@ static void serve_look(struct watcher *w, const struct watch_request *q)
 	channel_emit(w->channel, &o);
 }
 
-/* Every event is in the queue before the system call that caused it returns: what waits now is all there is to see. */
+/* Every event is in the queue before the system call that caused it returns: what waits now is all there is
+ * to see. */
 static void serve_barrier(struct watcher *w, const struct watch_request *q)
 {
 	struct backend *b, *next;
@@ -482,7 +505,8 @@ static void serve_scans(struct watcher *w)
 				continue;
 			}
 		}
-		looked = crawl_step(&w->crawl, w->channel, find_drive(w, w->crawl.drive), left) + SCAN_OPEN_COST;
+		looked = crawl_step(&w->crawl, w->channel, find_drive(w, w->crawl.drive), left) +
+			 SCAN_OPEN_COST;
 		left -= looked < left ? looked : left;
 	}
 }
@@ -497,12 +521,13 @@ static void prepare_polls(struct watcher *w)
 	w->polls[1] = (struct pollfd){.fd = w->mountinfo, .events = POLLPRI};
 	w->poll_count = POLL_FIXED;
 	TAILQ_FOREACH(b, &w->backends, link)
-		w->polls[w->poll_count++] = (struct pollfd){.fd = b->fd, .events = POLLIN};
+	w->polls[w->poll_count++] = (struct pollfd){.fd = b->fd, .events = POLLIN};
 }
 
 static bool has_requests(const struct watcher *w)
 {
-	return w->crawl.active || channel_has(w->channel, CHANNEL_SCANS) || channel_has(w->channel, CHANNEL_URGENT);
+	return w->crawl.active || channel_has(w->channel, CHANNEL_SCANS) ||
+	       channel_has(w->channel, CHANNEL_URGENT);
 }
 
 /* Returns how poll(2) ended: 0 when nothing came in ROOT_CHECK_MS. */
@@ -519,7 +544,9 @@ static int wait_for_work(struct watcher *w)
 	if (r != 0 || has_requests(w) || channel_closed(w->channel))
 		return r == 0 ? 1 : r;
 	rest_drives(w);
-	return poll(w->polls, w->poll_count, any_unsettled(w) || channel_has(w->channel, CHANNEL_DEFERRED) ? UNSETTLED_MS : ROOT_CHECK_MS);
+	return poll(w->polls, w->poll_count,
+		    any_unsettled(w) || channel_has(w->channel, CHANNEL_DEFERRED) ? UNSETTLED_MS
+										  : ROOT_CHECK_MS);
 }
 
 static int run(struct watcher *w)

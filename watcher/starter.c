@@ -1,12 +1,14 @@
-/* The starter is single-threaded and never executes anything: each watcher is a fork of it, small because the starter was
- * forked before the daemon grew.
+/* The starter is single-threaded and never executes anything: each watcher is a fork of it, small because the
+ * starter was forked before the daemon grew.
  *
  * Messages, one SOCK_SEQPACKET datagram each, little endian:
  *     request  u8 version | u8 type | u16 0
- *     answer   u8 version | u8 type | u16 0 | i32 error | i32 pid      and, without error, one descriptor (SCM_RIGHTS)
+ *     answer   u8 version | u8 type | u16 0 | i32 error | i32 pid      and, without error, one descriptor
+ * (SCM_RIGHTS)
  *
- * No process here relies on a signal to end: all of them end at the end of file on their socket, which the kernel delivers
- * however the daemon dies.  For that to work no process may hold a descriptor of another one's socket. */
+ * No process here relies on a signal to end: all of them end at the end of file on their socket, which the
+ * kernel delivers however the daemon dies.  For that to work no process may hold a descriptor of another
+ * one's socket. */
 #include "watcher/starter.h"
 
 #include <errno.h>
@@ -237,7 +239,8 @@ static int take_fd(struct msghdr *msg)
 	struct cmsghdr *c = CMSG_FIRSTHDR(msg);
 	int fd = -1;
 
-	if (c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(fd)))
+	if (c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+	    c->cmsg_len == CMSG_LEN(sizeof(fd)))
 		memcpy(&fd, CMSG_DATA(c), sizeof(fd));
 	return fd;
 }
@@ -250,7 +253,8 @@ static int parse_answer(const uint8_t *bytes, size_t len, int fd, pid_t *pid)
 	int error = (int32_t)(uint32_t)wire_get(&r, 4);
 
 	*pid = (int32_t)(uint32_t)wire_get(&r, 4);
-	if (r.failed || r.at != r.end || version != STARTER_VERSION || type != START_WATCHER || reserved != 0 || error > 0)
+	if (r.failed || r.at != r.end || version != STARTER_VERSION || type != START_WATCHER ||
+	    reserved != 0 || error > 0)
 		return -EPROTO;
 	if (error == 0 && (fd < 0 || *pid <= 0))
 		return -EPROTO;
@@ -262,8 +266,10 @@ static int receive_answer(struct starter *s, int *fd, pid_t *pid)
 	uint8_t bytes[ANSWER_LEN + 1];
 	union fd_control control;
 	struct iovec io = {.iov_base = bytes, .iov_len = sizeof(bytes)};
-	struct msghdr msg = {.msg_iov = &io, .msg_iovlen = 1, .msg_control = control.room,
-	                     .msg_controllen = sizeof(control.room)};
+	struct msghdr msg = {.msg_iov = &io,
+			     .msg_iovlen = 1,
+			     .msg_control = control.room,
+			     .msg_controllen = sizeof(control.room)};
 	ssize_t n;
 	int r;
 

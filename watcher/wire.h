@@ -1,5 +1,5 @@
-/* wire: little-endian fields in a bounded buffer.  A writer or reader that runs out of room remembers that it failed and
- * does nothing more, so callers check once, at the end.  Pure. */
+/* wire: little-endian fields in a bounded buffer.  A writer or reader that runs out of room remembers that it
+ * failed and does nothing more, so callers check once, at the end.  Pure. */
 #pragma once
 
 #include <stdbool.h>

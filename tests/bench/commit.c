@@ -2,8 +2,9 @@
  *
  *     bench_commit DIRECTORY COUNT
  *
- * Times LMDB commits of one record of 300 bytes, synced, and a plain 4 KiB write with fdatasync(2), with the same rests
- * between them as the latency benchmark has.  Prints p50, p95, p99 and the worst, in microseconds. */
+ * Times LMDB commits of one record of 300 bytes, synced, and a plain 4 KiB write with fdatasync(2), with the
+ * same rests between them as the latency benchmark has.  Prints p50, p95, p99 and the worst, in microseconds.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
@@ -51,7 +52,8 @@ static uint64_t time_write(int fd, uint64_t number)
 
 	rest();
 	began = monotonic_ns();
-	if (pwrite(fd, page, sizeof(page), (off_t)(number * sizeof(page))) != (ssize_t)sizeof(page) || fdatasync(fd) != 0)
+	if (pwrite(fd, page, sizeof(page), (off_t)(number * sizeof(page))) != (ssize_t)sizeof(page) ||
+	    fdatasync(fd) != 0)
 		die("fdatasync");
 	return monotonic_ns() - began;
 }

@@ -2,8 +2,8 @@
  *
  *     crawl_bench [DIRECTORY [FILES [fanotify|inotify]]]
  *
- * Works in a fresh directory below DIRECTORY (default: the current one), which it removes, with 200,000 files in directories
- * of fifty by default.  CPU times are the process's own, from /proc/PID/schedstat. */
+ * Works in a fresh directory below DIRECTORY (default: the current one), which it removes, with 200,000 files
+ * in directories of fifty by default.  CPU times are the process's own, from /proc/PID/schedstat. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -105,7 +105,8 @@ static void remove_tree(int parent, const char *name)
 	const struct dirent *e;
 
 	while (dir != NULL && (e = readdir(dir)) != NULL) {
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 && unlinkat(fd, e->d_name, 0) != 0)
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
+		    unlinkat(fd, e->d_name, 0) != 0)
 			remove_tree(fd, e->d_name);
 	}
 	if (dir != NULL)
@@ -162,7 +163,8 @@ static void send_request(struct bench *b, const struct watch_request *r)
 static void send_scan(struct bench *b, const struct file_id *dir)
 {
 	b->outstanding++;
-	send_request(b, &(struct watch_request){.type = REQUEST_SCAN, .drive = 1, .request = ++b->request, .dir = *dir});
+	send_request(b, &(struct watch_request){
+				.type = REQUEST_SCAN, .drive = 1, .request = ++b->request, .dir = *dir});
 }
 
 static void observe(struct bench *b, const struct observation *o)
@@ -210,17 +212,21 @@ static void measure_crawl(struct bench *b)
 	start_watcher(b);
 	b->outstanding = 1; /* READY's scan takes its place */
 	began = now();
-	send_request(b, &(struct watch_request){.type = REQUEST_DRIVE, .drive = 1, .backend = b->backend,
-	                                        .name = b->dir, .name_len = strlen(b->dir)});
+	send_request(b, &(struct watch_request){.type = REQUEST_DRIVE,
+						.drive = 1,
+						.backend = b->backend,
+						.name = b->dir,
+						.name_len = strlen(b->dir)});
 	while (b->request == 0)
 		receive(b);
 	b->outstanding--;
 	while (b->outstanding > 0)
 		receive(b);
 	watched = now() - began;
-	printf("crawl     %ld entries: bare walk %.0f/s, watcher %.0f/s (%.2f us CPU an entry), RSS %ld KiB, %ld dirs\n",
-	       count, (double)count / bare, (double)b->entries / watched, cpu_of(b->pid) / (double)count * 1e6,
-	       rss_of(b->pid), count - b->files);
+	printf("crawl     %ld entries: bare walk %.0f/s, watcher %.0f/s (%.2f us CPU an entry), RSS %ld KiB, "
+	       "%ld dirs\n",
+	       count, (double)count / bare, (double)b->entries / watched,
+	       cpu_of(b->pid) / (double)count * 1e6, rss_of(b->pid), count - b->files);
 }
 
 static double create_in_child(const char *top, long files)
@@ -271,7 +277,8 @@ static void measure_events(struct bench *b, double alone)
 	send_request(b, &(struct watch_request){.type = REQUEST_BARRIER, .request = barrier});
 	while (b->entries < b->files)
 		receive(b);
-	printf("creation  %ld files: alone %.2f s, watched %.2f s, all told after %.2f s; %.2f us CPU a file, %.2f "
+	printf("creation  %ld files: alone %.2f s, watched %.2f s, all told after %.2f s; %.2f us CPU a "
+	       "file, %.2f "
 	       "observations a file\n",
 	       b->files, alone, watched, now() - began, (cpu_of(b->pid) - cpu) / (double)b->files * 1e6,
 	       (double)b->entries / (double)b->files);

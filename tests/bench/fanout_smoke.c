@@ -115,7 +115,7 @@ static void append(struct engine *e, unsigned count)
 		struct journal_record r = {
 			.event = EVENT_FILE_UPDATED, .json = json, .json_len = RECORD_BYTES};
 		int n = snprintf(json, sizeof(json),
-		                 "{\"event\":\"drive.file.updated\",\"t\":%.6f,\"pad\":\"", now_s());
+				 "{\"event\":\"drive.file.updated\",\"t\":%.6f,\"pad\":\"", now_s());
 
 		memset(json + n, 'x', (size_t)(RECORD_BYTES - n));
 		memcpy(json + RECORD_BYTES - 2, "\"}", 2);
@@ -150,7 +150,7 @@ static struct usage usage_now(void)
 
 	getrusage(RUSAGE_SELF, &r);
 	u.cpu_s = (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) +
-	          (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec) / 1e6;
+		  (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec) / 1e6;
 	if (f != NULL && fscanf(f, "%*d %ld", &pages) == 1)
 		u.rss_kib = pages * (sysconf(_SC_PAGESIZE) / 1024);
 	if (f != NULL)
@@ -205,11 +205,11 @@ static void serve(const char *directory, const char *token, int commands, int an
 	static const char *const drives[] = {"x"};
 	static struct engine e;
 	struct server_options options = {.loop = &e.loop,
-	                                 .address = "127.0.0.1",
-	                                 .state_dir = directory,
-	                                 .version = "bench",
-	                                 .drives = drives,
-	                                 .drive_count = 1};
+					 .address = "127.0.0.1",
+					 .state_dir = directory,
+					 .version = "bench",
+					 .drives = drives,
+					 .drive_count = 1};
 	uint16_t port;
 	pthread_t thread;
 
@@ -283,7 +283,7 @@ static void connect_client(struct fleet *f, struct client *c, const char *from)
 	snprintf(text, sizeof(text), "{\"type\":\"hello\",\"token\":\"%s\"}", f->token);
 	send_frame(c->fd, text);
 	snprintf(text, sizeof(text),
-	         "{\"type\":\"subscribe\",\"id\":1,\"stream\":\"drive:x\",\"from\":\"%s\"}", from);
+		 "{\"type\":\"subscribe\",\"id\":1,\"stream\":\"drive:x\",\"from\":\"%s\"}", from);
 	send_frame(c->fd, text);
 	fcntl(c->fd, F_SETFL, O_NONBLOCK);
 	epoll_ctl(f->epoll, EPOLL_CTL_ADD, c->fd, &event);

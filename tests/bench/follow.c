@@ -2,8 +2,8 @@
  *
  *     bench_follow PORT TOKEN DRIVE FILES BYTES
  *
- * Prints `ready` when it is subscribed, and then when it had the last one, in nanoseconds of the monotonic clock, with
- * how many items came.  Final is: not `open`, and as large as it will be. */
+ * Prints `ready` when it is subscribed, and then when it had the last one, in nanoseconds of the monotonic
+ * clock, with how many items came.  Final is: not `open`, and as large as it will be. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -73,7 +73,8 @@ int main(int argc, char **argv)
 	}
 	snprintf(counts.size, sizeof(counts.size), "\"size\":%lu,", strtoul(argv[5], NULL, 10));
 	ws_open(&w, (unsigned)strtoul(argv[1], NULL, 10), argv[2]);
-	snprintf(subscribe, sizeof(subscribe), "{\"type\":\"subscribe\",\"id\":\"1\",\"stream\":\"drive:%s\"}", argv[3]);
+	snprintf(subscribe, sizeof(subscribe),
+		 "{\"type\":\"subscribe\",\"id\":\"1\",\"stream\":\"drive:%s\"}", argv[3]);
 	ws_send(&w, subscribe);
 	ws_await(&w, "\"type\":\"subscribed\"");
 	printf("ready\n");

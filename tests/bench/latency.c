@@ -1,9 +1,10 @@
-/* latency: one change at a time, from the return of the system call that made it until the client has its line.
+/* latency: one change at a time, from the return of the system call that made it until the client has its
+ * line.
  *
  *     bench_latency PORT TOKEN DRIVE DIRECTORY COUNT
  *
- * The program that makes the change is the client that waits for it, so one clock does.  Prints p50, p95, p99 and the
- * worst, in microseconds, for each kind of change. */
+ * The program that makes the change is the client that waits for it, so one clock does.  Prints p50, p95, p99
+ * and the worst, in microseconds, for each kind of change. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,7 +18,8 @@
 enum change { CHANGE_CLOSE, CHANGE_RENAME, CHANGE_DELETE, CHANGES };
 
 static const char *const change_names[] = {"close", "rename", "delete"};
-static const char *const event_names[] = {"\"drive.file.created\"", "\"drive.file.moved\"", "\"drive.file.deleted\""};
+static const char *const event_names[] = {"\"drive.file.created\"", "\"drive.file.moved\"",
+					  "\"drive.file.deleted\""};
 static const char updated[] = "\"drive.file.updated\"";
 
 struct expected {
@@ -71,7 +73,8 @@ static void make_change(enum change change, const char *old, const char *new)
 
 static uint64_t measure(struct ws *w, enum change change, const char *old, const char *new)
 {
-	struct expected expected = {.event = event_names[change], .or_event = event_names[change], .path = new};
+	struct expected expected = {
+		.event = event_names[change], .or_event = event_names[change], .path = new};
 	uint64_t began;
 
 	if (change == CHANGE_CLOSE)
@@ -102,7 +105,8 @@ int main(int argc, char **argv)
 	if (ns == NULL || chdir(argv[4]) != 0)
 		die(argv[4]);
 	ws_open(&w, (unsigned)strtoul(argv[1], NULL, 10), argv[2]);
-	snprintf(subscribe, sizeof(subscribe), "{\"type\":\"subscribe\",\"id\":\"1\",\"stream\":\"drive:%s\"}", argv[3]);
+	snprintf(subscribe, sizeof(subscribe),
+		 "{\"type\":\"subscribe\",\"id\":\"1\",\"stream\":\"drive:%s\"}", argv[3]);
 	ws_send(&w, subscribe);
 	ws_await(&w, "\"type\":\"subscribed\"");
 	for (size_t i = 0; i < count; i++) {

@@ -39,6 +39,7 @@ static int compare(const void *a, const void *b)
 void print_percentiles(const char *name, uint64_t *ns, size_t count)
 {
 	qsort(ns, count, sizeof(*ns), compare);
-	printf("%s %.0f %.0f %.0f %.0f\n", name, (double)ns[count / 2] / 1e3, (double)ns[count * 95 / 100] / 1e3,
-	       (double)ns[count * 99 / 100] / 1e3, (double)ns[count - 1] / 1e3);
+	printf("%s %.0f %.0f %.0f %.0f\n", name, (double)ns[count / 2] / 1e3,
+	       (double)ns[count * 95 / 100] / 1e3, (double)ns[count * 99 / 100] / 1e3,
+	       (double)ns[count - 1] / 1e3);
 }

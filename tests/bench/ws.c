@@ -55,10 +55,11 @@ static void fill(struct ws *w, size_t need)
 static void handshake(struct ws *w, unsigned port)
 {
 	char request[256], *end;
-	int len = snprintf(request, sizeof(request),
-	                   "GET /ws HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-	                   "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: d2FrZWxpbmUgYmVuY2g=\r\n\r\n",
-	                   port);
+	int len = snprintf(
+		request, sizeof(request),
+		"GET /ws HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: d2FrZWxpbmUgYmVuY2g=\r\n\r\n",
+		port);
 
 	send_all(w, request, (size_t)len);
 	for (;;) {
@@ -83,7 +84,8 @@ void ws_open(struct ws *w, unsigned port, const char *token)
 	*w = (struct ws){.room = READ_ROOM, .bytes = malloc(READ_ROOM)};
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	w->fd = socket(AF_INET, SOCK_STREAM, 0);
-	if (w->bytes == NULL || w->fd < 0 || connect(w->fd, (struct sockaddr *)&address, sizeof(address)) != 0)
+	if (w->bytes == NULL || w->fd < 0 ||
+	    connect(w->fd, (struct sockaddr *)&address, sizeof(address)) != 0)
 		die("connect");
 	setsockopt(w->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	handshake(w, port);
@@ -200,14 +202,15 @@ void ws_close(struct ws *w)
 }
 
 /* Inside a JSON string every quote is escaped, so the mark occurs nowhere but at the beginning of an item. */
-void ws_each_item(const char *message, size_t len, void (*on_item)(void *context, const char *item, size_t len),
-                  void *context)
+void ws_each_item(const char *message, size_t len,
+		  void (*on_item)(void *context, const char *item, size_t len), void *context)
 {
 	const char *end = message + len;
 	const char *item = memmem(message, len, event_mark, sizeof(event_mark) - 1);
 
 	while (item != NULL) {
-		const char *next = memmem(item + 1, (size_t)(end - item - 1), event_mark, sizeof(event_mark) - 1);
+		const char *next =
+			memmem(item + 1, (size_t)(end - item - 1), event_mark, sizeof(event_mark) - 1);
 
 		on_item(context, item, (size_t)((next != NULL ? next : end) - item));
 		item = next;

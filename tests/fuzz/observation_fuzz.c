@@ -1,5 +1,5 @@
-/* What a watcher or the daemon would have to sort out if the other side went mad: frames of both directions.  A frame that is
- * accepted must encode to the same bytes. */
+/* What a watcher or the daemon would have to sort out if the other side went mad: frames of both directions.
+ * A frame that is accepted must encode to the same bytes. */
 #include <assert.h>
 #include <string.h>
 

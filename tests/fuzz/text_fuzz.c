@@ -1,4 +1,5 @@
-/* Names of any bytes become JSON that a strict parser accepts, and cursors of clients are read exactly as they are written. */
+/* Names of any bytes become JSON that a strict parser accepts, and cursors of clients are read exactly as
+ * they are written. */
 #include <assert.h>
 #include <jansson.h>
 #include <string.h>

@@ -104,7 +104,7 @@ static void refuse(struct fixture *f, const char *expected)
 
 	for (const char *p = expected; *p != '\0'; p++)
 		len += (size_t)snprintf(want + len, sizeof(want) - len, *p == '%' ? "%s" : "%.1s",
-		                        *p == '%' ? f->base : p);
+					*p == '%' ? f->base : p);
 	assert_int_equal(check(f), -EINVAL);
 	assert_string_equal(f->error, want);
 }
@@ -200,12 +200,12 @@ static void test_a_pseudo_file_system_is_refused(void **state)
 	struct fixture *f = *state;
 
 	add_drive(f, "one", "/proc");
-	refuse(f,
-	       "path of drive \"one\" is on proc, which the kernel makes up: /proc; choose a directory on a disk");
+	refuse(f, "path of drive \"one\" is on proc, which the kernel makes up: /proc; choose a directory on "
+		  "a disk");
 	strcpy(f->paths[0], "/sys/kernel");
-	refuse(f,
-	       "path of drive \"one\" is on sysfs, which the kernel makes up: /sys/kernel; choose a directory on a "
-	       "disk");
+	refuse(f, "path of drive \"one\" is on sysfs, which the kernel makes up: /sys/kernel; choose a "
+		  "directory on a "
+		  "disk");
 }
 
 static void test_a_state_dir_inside_a_drive_is_refused(void **state)
@@ -216,8 +216,8 @@ static void test_a_state_dir_inside_a_drive_is_refused(void **state)
 	make_dir(f, "a/state");
 	add_drive(f, "one", "a");
 	snprintf(f->state_dir, sizeof(f->state_dir), "%s/a/state", f->base);
-	refuse(f,
-	       "state_dir %/a/state lies inside drive \"one\" (%/a); choose a directory outside of every drive");
+	refuse(f, "state_dir %/a/state lies inside drive \"one\" (%/a); choose a directory outside of every "
+		  "drive");
 	snprintf(f->state_dir, sizeof(f->state_dir), "%s/a", f->base);
 	refuse(f, "state_dir %/a lies inside drive \"one\" (%/a); choose a directory outside of every drive");
 }
@@ -231,8 +231,8 @@ static void test_a_state_dir_that_would_be_made_inside_a_drive_is_refused(void *
 	add_drive(f, "two", "b");
 	add_drive(f, "one", "a");
 	snprintf(f->state_dir, sizeof(f->state_dir), "%s/a/not/yet", f->base);
-	refuse(f,
-	       "state_dir %/a/not/yet lies inside drive \"one\" (%/a); choose a directory outside of every drive");
+	refuse(f, "state_dir %/a/not/yet lies inside drive \"one\" (%/a); choose a directory outside of "
+		  "every drive");
 }
 
 static void test_a_state_dir_behind_a_symlink_into_a_drive_is_refused(void **state)
@@ -244,8 +244,8 @@ static void test_a_state_dir_behind_a_symlink_into_a_drive_is_refused(void **sta
 	make_link(f, "a/s", "link");
 	add_drive(f, "one", "a");
 	snprintf(f->state_dir, sizeof(f->state_dir), "%s/link/new", f->base);
-	refuse(f,
-	       "state_dir %/link/new lies inside drive \"one\" (%/a); choose a directory outside of every drive");
+	refuse(f, "state_dir %/link/new lies inside drive \"one\" (%/a); choose a directory outside of every "
+		  "drive");
 }
 
 static void test_a_drive_inside_the_state_dir_is_no_error(void **state)
@@ -324,28 +324,28 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_good_paths_pass_and_tell_their_device, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_missing_root_is_no_error_and_has_no_device, setup,
-	                                        teardown),
+						teardown),
 		cmocka_unit_test_setup_teardown(test_an_unreadable_root_is_no_error_and_has_no_device, setup,
-	                                        teardown),
+						teardown),
 		cmocka_unit_test_setup_teardown(test_a_symlink_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_relative_path_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_file_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_pseudo_file_system_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_state_dir_inside_a_drive_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_state_dir_that_would_be_made_inside_a_drive_is_refused,
-	                                        setup, teardown),
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_state_dir_behind_a_symlink_into_a_drive_is_refused,
-	                                        setup, teardown),
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_drive_inside_the_state_dir_is_no_error, setup,
-	                                        teardown),
+						teardown),
 		cmocka_unit_test_setup_teardown(test_a_file_on_the_way_to_the_state_dir_is_told, setup,
-	                                        teardown),
+						teardown),
 		cmocka_unit_test_setup_teardown(test_two_drives_on_one_directory_are_refused, setup,
-	                                        teardown),
+						teardown),
 		cmocka_unit_test_setup_teardown(test_a_nested_drive_is_refused_in_either_order, setup,
-	                                        teardown),
+						teardown),
 		cmocka_unit_test_setup_teardown(test_a_nested_drive_on_another_file_system_is_allowed, setup,
-	                                        teardown),
+						teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

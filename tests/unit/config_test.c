@@ -104,7 +104,7 @@ static void test_a_drive_name_of_63_bytes_is_whole(void **state)
 	memset(name, 'n', 63);
 	name[63] = '\0';
 	snprintf(text, sizeof(text), "[drive \"%s\"]\npath = /srv/x\n[drive \"%.62s\"]\npath = /srv/y\n",
-	         name, name);
+		 name, name);
 	accept(text);
 	assert_string_equal(config.drives[0].name, name);
 	assert_int_equal(config.drive_count, 2);
@@ -130,10 +130,10 @@ static void test_a_long_settle_raises_the_default_of_max_wait(void **state)
 static void test_max_wait_below_settle_is_refused(void **state)
 {
 	(void)state;
-	refuse(ONE_DRIVE "settle = 2s\nmax_wait = 1s\n",
-	       "w.conf:4: `max_wait` (1000 ms) in [drive \"x\"] is shorter than `settle` (2000 ms); make it longer");
-	refuse(ONE_DRIVE "max_wait = 10ms\n",
-	       "w.conf:3: `max_wait` (10 ms) in [drive \"x\"] is shorter than `settle` (20 ms); make it longer");
+	refuse(ONE_DRIVE "settle = 2s\nmax_wait = 1s\n", "w.conf:4: `max_wait` (1000 ms) in [drive \"x\"] is "
+							 "shorter than `settle` (2000 ms); make it longer");
+	refuse(ONE_DRIVE "max_wait = 10ms\n", "w.conf:3: `max_wait` (10 ms) in [drive \"x\"] is shorter than "
+					      "`settle` (20 ms); make it longer");
 	accept(ONE_DRIVE "max_wait = 10ms\nsettle = 0\n");
 }
 
@@ -197,15 +197,16 @@ static void test_a_drive_name_is_checked(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		snprintf(text, sizeof(text), "[drive \"%s\"]\n", bad[i]);
-		snprintf(
-			expected, sizeof(expected),
-			"w.conf:1: `%s` is no name for a drive: use 1 to 63 of a-z 0-9 . _ - and begin with a letter or "
-			"digit",
-			bad[i]);
+		snprintf(expected, sizeof(expected),
+			 "w.conf:1: `%s` is no name for a drive: use 1 to 63 of a-z 0-9 . _ - and begin with "
+			 "a letter or "
+			 "digit",
+			 bad[i]);
 		refuse(text, expected);
 	}
 	refuse("[drive \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"]\n",
-	       "w.conf:1: `aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa` is no name for a drive: use 1 "
+	       "w.conf:1: `aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa` is no name for "
+	       "a drive: use 1 "
 	       "to 63 of a-z 0-9 . _ - and begin with a letter or digit");
 }
 
@@ -243,18 +244,18 @@ static void test_a_bad_value_is_told_with_what_it_should_be(void **state)
 	refuse("[server]\nlisten = localhost:7420\n",
 	       "w.conf:2: `listen = localhost:7420` in [server] is not a numeric address and a port, such as "
 	       "127.0.0.1:7420 or [::1]:7420");
-	refuse("[server]\nstate_dir = var/lib\n",
-	       "w.conf:2: `state_dir = var/lib` in [server] is not an absolute path (it starts with a slash)");
+	refuse("[server]\nstate_dir = var/lib\n", "w.conf:2: `state_dir = var/lib` in [server] is not an "
+						  "absolute path (it starts with a slash)");
 	refuse("[drive \"x\"]\npath = srv/x\n",
 	       "w.conf:2: `path = srv/x` in [drive \"x\"] is not an absolute path (it starts with a slash)");
 	refuse("[drive \"x\"]\npath =\n",
 	       "w.conf:2: `path = ` in [drive \"x\"] is not an absolute path (it starts with a slash)");
 	refuse("[drive \"x\"]\npath = /srv/../x\n",
 	       "w.conf:2: `path = /srv/../x` in [drive \"x\"] is not a path without `.` and `..`");
-	refuse("[drive \"x\"]\nsettle = 20\n",
-	       "w.conf:2: `settle = 20` in [drive \"x\"] is not a duration such as 20ms, 5s or 0 (at most 60s)");
-	refuse("[drive \"x\"]\nmax_wait = 61s\n",
-	       "w.conf:2: `max_wait = 61s` in [drive \"x\"] is not a duration such as 20ms, 5s or 0 (at most 60s)");
+	refuse("[drive \"x\"]\nsettle = 20\n", "w.conf:2: `settle = 20` in [drive \"x\"] is not a duration "
+					       "such as 20ms, 5s or 0 (at most 60s)");
+	refuse("[drive \"x\"]\nmax_wait = 61s\n", "w.conf:2: `max_wait = 61s` in [drive \"x\"] is not a "
+						  "duration such as 20ms, 5s or 0 (at most 60s)");
 	refuse("[drive \"x\"]\nretain_changes = 10k\n",
 	       "w.conf:2: `retain_changes = 10k` in [drive \"x\"] is not a whole number, 1 or more");
 	refuse("[drive \"x\"]\nbackend = fsevents\n",
@@ -296,7 +297,7 @@ static void test_a_file_that_is_not_there_is_named(void **state)
 	(void)state;
 	assert_int_equal(config_read(&config, "/nonexistent/w.conf", error), -ENOENT);
 	assert_string_equal(error,
-	                    "/nonexistent/w.conf: cannot read the configuration: No such file or directory");
+			    "/nonexistent/w.conf: cannot read the configuration: No such file or directory");
 	assert_int_equal(config_read(&config, "/", error), -EIO);
 	assert_string_equal(error, "/: cannot read it: Is a directory");
 }
@@ -326,9 +327,9 @@ static void test_durations_are_exact(void **state)
 static void test_listen_takes_numeric_addresses_only(void **state)
 {
 	static const char *const bad[] = {"",           "7420",       ":7420",     "*:7420",
-	                                  "127.0.0.1",  "127.0.0.1:", "::1:7420",  "[127.0.0.1]:1",
-	                                  "[::1]",      "[]:1",       "1.2.3:4",   "1.2.3.4:65536",
-	                                  "1.2.3.4:-1", "1.2.3.4:+1", "1.2.3.4:1x"};
+					  "127.0.0.1",  "127.0.0.1:", "::1:7420",  "[127.0.0.1]:1",
+					  "[::1]",      "[]:1",       "1.2.3:4",   "1.2.3.4:65536",
+					  "1.2.3.4:-1", "1.2.3.4:+1", "1.2.3.4:1x"};
 	char address[64];
 	uint16_t port;
 

@@ -37,13 +37,14 @@ static struct file_id id(uint64_t inode)
 	return out;
 }
 
-static struct held *put(struct debounce *d, uint64_t dir, const char *name, uint64_t inode, unsigned flags, uint64_t now)
+static struct held *put(struct debounce *d, uint64_t dir, const char *name, uint64_t inode, unsigned flags,
+			uint64_t now)
 {
 	struct observation o = {.type = inode == 0 ? OBSERVED_GONE : OBSERVED_ENTRY,
-	                        .flags = (uint16_t)flags,
-	                        .dir = id(dir),
-	                        .name = name,
-	                        .name_len = strlen(name)};
+				.flags = (uint16_t)flags,
+				.dir = id(dir),
+				.name = name,
+				.name_len = strlen(name)};
 	struct held *h;
 
 	if (inode != 0) {
@@ -182,12 +183,18 @@ static void test_ten_thousand_names_are_found_again(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_a_name_is_due_when_it_was_quiet_for_settle, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_each_observation_starts_the_quiet_time_again, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_a_name_that_never_rests_is_due_after_max_wait, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_an_extended_name_waits_longer_but_not_when_it_rests, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_the_newest_observation_replaces_the_older, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_what_the_kernel_says_once_survives_a_newer_look, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_name_is_due_when_it_was_quiet_for_settle, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_each_observation_starts_the_quiet_time_again, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_a_name_that_never_rests_is_due_after_max_wait, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_an_extended_name_waits_longer_but_not_when_it_rests,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(test_the_newest_observation_replaces_the_older, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_what_the_kernel_says_once_survives_a_newer_look, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_names_are_told_apart_by_directory, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_barrier_makes_everything_due, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ten_thousand_names_are_found_again, setup, teardown),

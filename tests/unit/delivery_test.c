@@ -31,7 +31,8 @@ static void remember(struct view *v, json_t *frame)
 	assert_string_equal(net_field(frame, "prev"), v->cursor); /* GAP: the chain has no hole */
 	assert_string_not_equal(net_field(frame, "cursor"), v->cursor);
 	strcpy(v->cursor, net_field(frame, "cursor"));
-	json_array_foreach (json_object_get(frame, "items"), i, item) {
+	json_array_foreach(json_object_get(frame, "items"), i, item)
+	{
 		unsigned n = (unsigned)json_integer_value(json_object_get(item, "n"));
 
 		if (v->count > 0)
@@ -64,9 +65,9 @@ static void subscribe_as(struct view *v, struct net_client *c, const char *from,
 	memset(v, 0, sizeof(*v));
 	v->client = c;
 	snprintf(frame, sizeof(frame),
-	         "{\"type\":\"subscribe\",\"id\":\"v\",\"stream\":\"" MUSIC
-	         "\",\"from\":\"%s\",\"events\":[%s]}",
-	         from, events);
+		 "{\"type\":\"subscribe\",\"id\":\"v\",\"stream\":\"" MUSIC
+		 "\",\"from\":\"%s\",\"events\":[%s]}",
+		 from, events);
 	net_send(c, frame);
 	answer = net_expect(c, "subscribed");
 	strcpy(v->sub, net_field(answer, "sub"));
@@ -196,7 +197,7 @@ static const char *refusal(struct net_fixture *f, struct net_client *c, const ch
 
 	(void)f;
 	snprintf(frame, sizeof(frame),
-	         "{\"type\":\"subscribe\",\"id\":\"q\",\"stream\":\"" MUSIC "\",\"from\":\"%s\"}", from);
+		 "{\"type\":\"subscribe\",\"id\":\"q\",\"stream\":\"" MUSIC "\",\"from\":\"%s\"}", from);
 	net_send(c, frame);
 	answer = net_expect(c, "reset");
 	assert_string_equal(net_field(answer, "id"), "q");
@@ -463,7 +464,7 @@ static void test_notes_reach_those_who_want_them_once(void **state)
 
 	net_send(c, "{\"type\":\"subscribe\",\"id\":1,\"stream\":\"" MUSIC "\"}");
 	net_send(c,
-	         "{\"type\":\"subscribe\",\"id\":2,\"stream\":\"" MUSIC "\",\"events\":[\"sync.progress\"]}");
+		 "{\"type\":\"subscribe\",\"id\":2,\"stream\":\"" MUSIC "\",\"events\":[\"sync.progress\"]}");
 	net_send(c, "{\"type\":\"subscribe\",\"id\":3,\"stream\":\"" MUSIC "\",\"events\":[\"sync.error\"]}");
 	for (int i = 0; i < 3; i++)
 		json_decref(net_expect(c, "subscribed"));
@@ -504,8 +505,8 @@ static void actor_join(struct net_fixture *f, struct actor *a, const char *from,
 static enum event_type event_of(unsigned n)
 {
 	static const enum event_type types[] = {EVENT_FILE_CREATED, EVENT_FILE_UPDATED, EVENT_FILE_UPDATED,
-	                                        EVENT_FILE_CREATED, EVENT_FILE_DELETED, EVENT_FILE_DELETED,
-	                                        EVENT_SYNC_ERROR};
+						EVENT_FILE_CREATED, EVENT_FILE_DELETED, EVENT_FILE_DELETED,
+						EVENT_SYNC_ERROR};
 
 	return n / 64 % 5 == 4 ? EVENT_FILE_DELETED : types[n * 7919 / 16 % 7];
 }

@@ -1,7 +1,7 @@
 /* drive: what is said of what is seen, one example for each rule of docs/design.md.
  *
- * A test shows the machine some names (`see`, `gone`), lets everything become due (`settle`), and compares the changes that
- * were handed out, one a line.  Inodes are numbers; the root is inode 1. */
+ * A test shows the machine some names (`see`, `gone`), lets everything become due (`settle`), and compares
+ * the changes that were handed out, one a line.  Inodes are numbers; the root is inode 1. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -52,7 +52,8 @@ static struct file_id id(uint64_t inode)
 
 /* The machine's questions and answers. */
 
-static void ask(void *context, char kind, uint32_t request, const struct file_id *dir, const char *name, size_t len)
+static void ask(void *context, char kind, uint32_t request, const struct file_id *dir, const char *name,
+		size_t len)
 {
 	struct fixture *f = context;
 	struct asked *a = &f->asked[f->asked_count++];
@@ -131,14 +132,14 @@ static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct drive_options options = {.settle_ms = 20,
-	                                .max_wait_ms = 500,
-	                                .output = {.context = f,
-	                                           .look = on_look,
-	                                           .scan = on_scan,
-	                                           .barrier = on_barrier,
-	                                           .change = on_change,
-	                                           .next_rev = on_next_rev,
-	                                           .reconciled = on_reconciled}};
+					.max_wait_ms = 500,
+					.output = {.context = f,
+						   .look = on_look,
+						   .scan = on_scan,
+						   .barrier = on_barrier,
+						   .change = on_change,
+						   .next_rev = on_next_rev,
+						   .reconciled = on_reconciled}};
 	struct store_options store = {.directory = f->directory, .no_sync = true, .max_bytes = 1 << 28};
 	struct file_id root_id = id(ROOT);
 	struct index_node root;
@@ -201,8 +202,8 @@ static void see(struct fixture *f, uint64_t dir, const char *name, struct seen s
 }
 
 #define SEE(f, dir, name, ...) see(f, dir, name, (struct seen){__VA_ARGS__})
-#define DIR(inode_) .inode = (inode_), .kind = ENTRY_DIR
-#define FRESH_DIR(inode_) DIR(inode_), .flags = OBSERVED_FRESH
+#define DIR(inode_)            .inode = (inode_), .kind = ENTRY_DIR
+#define FRESH_DIR(inode_)      DIR(inode_), .flags = OBSERVED_FRESH
 
 static void gone(struct fixture *f, uint64_t dir, const char *name)
 {
@@ -246,7 +247,8 @@ static struct asked take_asked(struct fixture *f, char kind)
 
 static void looked(struct fixture *f, const struct asked *a, int error)
 {
-	struct observation o = {.type = OBSERVED_LOOKED, .request = a->request, .error = error, .dir = a->dir};
+	struct observation o = {
+		.type = OBSERVED_LOOKED, .request = a->request, .error = error, .dir = a->dir};
 
 	o.name = a->name;
 	o.name_len = strlen(a->name);
@@ -341,8 +343,8 @@ static void test_an_exchange_goes_through_a_swap_name_in_one_frame(void **state)
 	SEE(f, ROOT, "a", .inode = 5, .flags = OBSERVED_RENAMED);
 	settle(f);
 	snprintf(expected, sizeof(expected),
-	         "moved a -> .wakeline-swap-%llu +\nmoved b -> a +\nmoved .wakeline-swap-%llu -> b\n",
-	         (unsigned long long)a, (unsigned long long)a);
+		 "moved a -> .wakeline-swap-%llu +\nmoved b -> a +\nmoved .wakeline-swap-%llu -> b\n",
+		 (unsigned long long)a, (unsigned long long)a);
 	assert_told(f, expected);
 }
 
@@ -415,9 +417,9 @@ static void test_parent_and_child_change_places(void **state)
 	gone(f, 2, "y");
 	settle(f);
 	snprintf(expected, sizeof(expected),
-	         "moved x -> .wakeline-swap-%llu +\nmoved .wakeline-swap-%llu/y -> x +\n"
-	         "moved .wakeline-swap-%llu -> x/y\n",
-	         (unsigned long long)d, (unsigned long long)d, (unsigned long long)d);
+		 "moved x -> .wakeline-swap-%llu +\nmoved .wakeline-swap-%llu/y -> x +\n"
+		 "moved .wakeline-swap-%llu -> x/y\n",
+		 (unsigned long long)d, (unsigned long long)d, (unsigned long long)d);
 	assert_told(f, expected);
 }
 
@@ -615,7 +617,10 @@ static void test_an_unlisted_name_is_deleted_only_after_a_look(void **state)
 	answer_root_scan(f, 0, (const char *[]){"b", NULL}, 5);
 	assert_told(f, "");
 	a = take_asked(f, 'b');
-	assert_int_equal(drive_observe(f->drive, &(struct observation){.type = OBSERVED_BARRIER, .request = a.request}, f->now), 0);
+	assert_int_equal(drive_observe(f->drive,
+				       &(struct observation){.type = OBSERVED_BARRIER, .request = a.request},
+				       f->now),
+			 0);
 	step_at(f, f->now);
 	a = take_asked(f, 'l');
 	gone(f, ROOT, "a");

@@ -41,7 +41,7 @@ static struct endpoint init(const struct options *o, enum endpoint_use use)
 }
 
 static void expect_url(const char *given, const char *url, const char *host, int port, const char *prefix,
-                       bool tls)
+		       bool tls)
 {
 	struct endpoint e = init(&(struct options){.url = given}, ENDPOINT_ANY);
 
@@ -60,7 +60,7 @@ static void test_urls_are_taken_apart(void **state)
 	expect_url("http://127.0.0.1:7420", "http://127.0.0.1:7420", "127.0.0.1", 7420, "", false);
 	expect_url("http://h:1/", "http://h:1", "h", 1, "", false);
 	expect_url("https://files.example/wakeline/", "https://files.example:443/wakeline", "files.example",
-	           443, "/wakeline", true);
+		   443, "/wakeline", true);
 	expect_url("http://[::1]:7420", "http://[::1]:7420", "::1", 7420, "", false);
 	expect_url("ws://h:1/ws", "http://h:1", "h", 1, "", false);
 	expect_url("wss://h/a/ws", "https://h:443/a", "h", 443, "/a", true);
@@ -69,14 +69,14 @@ static void test_urls_are_taken_apart(void **state)
 static void test_what_is_no_url_of_a_server_is_refused(void **state)
 {
 	static const char *const bad[] = {"127.0.0.1:7420", "ftp://h",           "http://",
-	                                  "http://h:99999", "/var/lib/wakeline", "x"};
+					  "http://h:99999", "/var/lib/wakeline", "x"};
 	char error[ENDPOINT_ERROR_MAX];
 	struct endpoint e;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		assert_false(endpoint_init(&e, &(struct options){.url = bad[i]}, ENDPOINT_ANY, environment,
-		                           error));
+					   error));
 		assert_non_null(
 			strstr(error, "is no URL of a server; write it as http://host:7420 or https://host"));
 	}
@@ -151,7 +151,8 @@ static void test_a_token_without_a_url_is_refused(void **state)
 
 	(void)state;
 	assert_false(endpoint_init(&e, &(struct options){.token = "t"}, ENDPOINT_ANY, environment, error));
-	assert_string_equal(error, "a token is for a server on the network: name it by --url; the socket needs none");
+	assert_string_equal(
+		error, "a token is for a server on the network: name it by --url; the socket needs none");
 }
 
 static void test_a_token_on_two_lines_is_refused(void **state)

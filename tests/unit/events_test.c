@@ -27,13 +27,13 @@ static void test_an_exact_name_is_one_event(void **state)
 static void test_a_star_is_all_below(void **state)
 {
 	uint64_t files = event_bit(EVENT_FILE_CREATED) | event_bit(EVENT_FILE_UPDATED) |
-	                 event_bit(EVENT_FILE_MOVED) | event_bit(EVENT_FILE_DELETED);
+			 event_bit(EVENT_FILE_MOVED) | event_bit(EVENT_FILE_DELETED);
 
 	(void)state;
 	assert_true(mask_of("drive.*") == files);
 	assert_true(mask_of("drive.file.*") == files);
 	assert_true(mask_of("client.*") ==
-	            (event_bit(EVENT_CLIENT_CONNECTED) | event_bit(EVENT_CLIENT_DISCONNECTED)));
+		    (event_bit(EVENT_CLIENT_CONNECTED) | event_bit(EVENT_CLIENT_DISCONNECTED)));
 	assert_true((mask_of("sync.*") & event_bit(EVENT_SYNC_PROGRESS)) != 0);
 	assert_true(mask_of("syn.*") == 0); /* whole components only */
 }
@@ -48,7 +48,7 @@ static void test_an_unknown_name_matches_nothing(void **state)
 static void test_what_is_no_name_is_refused(void **state)
 {
 	static const char *const wrong[] = {"",     "*",   ".*",   "a.",    ".a",      "a..b", "a b",    "a*",
-	                                    "a.*b", "*.a", "a..*", "a.*.*", "sync.*x", "A.b",  "sync.\n"};
+					    "a.*b", "*.a", "a..*", "a.*.*", "sync.*x", "A.b",  "sync.\n"};
 	uint64_t mask;
 
 	(void)state;

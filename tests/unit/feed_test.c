@@ -24,8 +24,8 @@ static void on_item(void *context, const json_t *item, const char *cursor)
 	size_t len = strlen(f->items);
 
 	snprintf(f->items + len, sizeof(f->items) - len, "%s%s%s ",
-	         json_string_value(json_object_get(item, "path")), cursor != NULL ? "@" : "",
-	         cursor != NULL ? cursor : "");
+		 json_string_value(json_object_get(item, "path")), cursor != NULL ? "@" : "",
+		 cursor != NULL ? cursor : "");
 }
 
 static void on_notice(void *context, const char *text)
@@ -102,7 +102,7 @@ static void test_the_first_frames_ask_for_what_was_wanted(void **state)
 	feed_connected(f->feed);
 	expect_sent(f, "{\"type\":\"hello\",\"token\":\"t\",\"client\":\"me\",\"name\":\"wakeline tail\"}");
 	expect_sent(f, "{\"type\":\"subscribe\",\"id\":\"tail\",\"stream\":\"drive:x\",\"from\":\"now\","
-	               "\"events\":[\"a.b\",\"sync.*\"]}");
+		       "\"events\":[\"a.b\",\"sync.*\"]}");
 	expect_sent(f, "{\"type\":\"barrier\",\"id\":\"until\",\"stream\":\"drive:x\"}");
 	expect_sent(f, NULL);
 }
@@ -118,8 +118,8 @@ static void test_the_cursor_follows_the_frames(void **state)
 	assert_string_equal(feed_cursor(f->feed), "7-1~a");
 	assert_int_equal(
 		give(f,
-	             "{\"type\":\"ev\",\"prev\":\"7-1~a\",\"cursor\":\"7-3~c\",\"items\":[{\"path\":\"p\"},"
-	             "{\"path\":\"q\"}]}"),
+		     "{\"type\":\"ev\",\"prev\":\"7-1~a\",\"cursor\":\"7-3~c\",\"items\":[{\"path\":\"p\"},"
+		     "{\"path\":\"q\"}]}"),
 		FEED_GO_ON);
 	assert_int_equal(give(f, "{\"type\":\"mark\",\"prev\":\"7-3~c\",\"cursor\":\"7-9~d\"}"), FEED_GO_ON);
 	assert_string_equal(f->items, "p q@7-3~c ");
@@ -145,14 +145,13 @@ static void test_a_frame_that_does_not_follow_is_not_handed_out(void **state)
 
 	start(f);
 	give(f, "{\"type\":\"subscribed\",\"cursor\":\"7-1~a\"}");
-	assert_int_equal(
-		give(f,
-	             "{\"type\":\"ev\",\"prev\":\"7-2~b\",\"cursor\":\"7-3~c\",\"items\":[{\"path\":\"p\"}]}"),
-		FEED_RECONNECT);
+	assert_int_equal(give(f, "{\"type\":\"ev\",\"prev\":\"7-2~b\",\"cursor\":\"7-3~c\",\"items\":[{"
+				 "\"path\":\"p\"}]}"),
+			 FEED_RECONNECT);
 	assert_string_equal(f->items, "");
 	assert_string_equal(feed_cursor(f->feed), "7-1~a");
 	assert_string_equal(f->notices,
-	                    "gap: expected what follows 7-1~a, got what follows 7-2~b; asking again\n");
+			    "gap: expected what follows 7-1~a, got what follows 7-2~b; asking again\n");
 }
 
 static void test_notes_have_no_place_in_the_stream(void **state)
@@ -162,7 +161,7 @@ static void test_notes_have_no_place_in_the_stream(void **state)
 	start(f);
 	give(f, "{\"type\":\"subscribed\",\"cursor\":\"7-1~a\"}");
 	assert_int_equal(give(f, "{\"type\":\"note\",\"stream\":\"drive:x\",\"items\":[{\"path\":\"n\"}]}"),
-	                 FEED_GO_ON);
+			 FEED_GO_ON);
 	assert_string_equal(f->items, "n ");
 	assert_string_equal(feed_cursor(f->feed), "7-1~a");
 }
@@ -178,7 +177,7 @@ static void test_a_snapshot_has_a_cursor_once_it_is_whole(void **state)
 	assert_null(feed_cursor(f->feed));
 	assert_int_equal(
 		give(f,
-	             "{\"type\":\"snap\",\"last\":true,\"cursor\":\"7-5~e\",\"items\":[{\"path\":\"b\"}]}"),
+		     "{\"type\":\"snap\",\"last\":true,\"cursor\":\"7-5~e\",\"items\":[{\"path\":\"b\"}]}"),
 		FEED_GO_ON);
 	assert_string_equal(f->items, "a b@7-5~e ");
 	assert_int_equal(feed_lost(f->feed), FEED_RECONNECT);
@@ -193,7 +192,7 @@ static void test_half_a_snapshot_cannot_be_resumed(void **state)
 	give(f, "{\"type\":\"snap\",\"items\":[{\"path\":\"a\"}]}");
 	assert_int_equal(feed_lost(f->feed), FEED_REFUSED);
 	assert_int_equal(give(f, "{\"type\":\"bye\",\"code\":1001,\"reason\":\"r\",\"retry_ms\":5}"),
-	                 FEED_REFUSED);
+			 FEED_REFUSED);
 }
 
 static void test_the_barrier_is_reached_at_its_position_or_behind_it(void **state)
@@ -236,12 +235,12 @@ static void test_errors_that_may_pass_are_tried_again(void **state)
 
 	start(f);
 	assert_int_equal(give(f, "{\"type\":\"error\",\"code\":\"busy\",\"message\":\"m\",\"retry\":true}"),
-	                 FEED_RECONNECT);
+			 FEED_RECONNECT);
 	assert_int_equal(
 		give(f, "{\"type\":\"error\",\"code\":\"forbidden\",\"message\":\"m\",\"retry\":false}"),
 		FEED_REFUSED);
 	assert_string_equal(f->notices,
-	                    "the server cannot at the moment: m (busy)\nthe server refused: m (forbidden)\n");
+			    "the server cannot at the moment: m (busy)\nthe server refused: m (forbidden)\n");
 }
 
 static void test_a_barrier_that_cannot_be_had_is_not_waited_for(void **state)
@@ -250,9 +249,10 @@ static void test_a_barrier_that_cannot_be_had_is_not_waited_for(void **state)
 
 	f->options.until_barrier = true;
 	start(f);
-	assert_int_equal(give(f, "{\"type\":\"error\",\"id\":\"until\",\"code\":\"busy\",\"message\":\"offline\","
-	                         "\"retry\":true}"),
-	                 FEED_REFUSED);
+	assert_int_equal(
+		give(f, "{\"type\":\"error\",\"id\":\"until\",\"code\":\"busy\",\"message\":\"offline\","
+			"\"retry\":true}"),
+		FEED_REFUSED);
 }
 
 static void test_goodbye_says_how_long_to_stay_away(void **state)
@@ -267,7 +267,7 @@ static void test_goodbye_says_how_long_to_stay_away(void **state)
 	feed_connected(f->feed);
 	assert_int_equal(feed_wait_ms(f->feed), 0);
 	assert_int_equal(give(f, "{\"type\":\"bye\",\"code\":4401,\"reason\":\"token\",\"retry_ms\":1}"),
-	                 FEED_REFUSED);
+			 FEED_REFUSED);
 }
 
 static void test_frames_of_later_versions_are_passed_over(void **state)
@@ -282,13 +282,13 @@ static void test_frames_of_later_versions_are_passed_over(void **state)
 static void test_what_is_no_frame_is_refused(void **state)
 {
 	static const char *const bad[] = {"",
-	                                  "[]",
-	                                  "{}",
-	                                  "{\"type\":7}",
-	                                  "{\"type\":\"ev\"}",
-	                                  "{\"type\":\"subscribed\",\"cursor\":\"\"}",
-	                                  "{\"type\":\"snap\",\"last\":true,\"items\":[]}",
-	                                  "{\"type\":\"barrier\"}"};
+					  "[]",
+					  "{}",
+					  "{\"type\":7}",
+					  "{\"type\":\"ev\"}",
+					  "{\"type\":\"subscribed\",\"cursor\":\"\"}",
+					  "{\"type\":\"snap\",\"last\":true,\"items\":[]}",
+					  "{\"type\":\"barrier\"}"};
 	struct fixture *f = *state;
 
 	start(f);

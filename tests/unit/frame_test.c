@@ -62,7 +62,7 @@ static void test_subscribe_from_a_cursor_with_a_filter(void **state)
 {
 	struct frame f =
 		parse("{\"type\":\"subscribe\",\"id\":\"q\",\"stream\":\"drive:m\","
-	              "\"from\":\"12-34~00000000000000ff\",\"events\":[\"drive.file.created\",\"sync.*\"]}");
+		      "\"from\":\"12-34~00000000000000ff\",\"events\":[\"drive.file.created\",\"sync.*\"]}");
 
 	(void)state;
 	assert_int_equal(f.from, FROM_CURSOR);
@@ -114,11 +114,11 @@ static void test_what_is_not_supported_says_so(void **state)
 {
 	(void)state;
 	assert_fault(NET_UNSUPPORTED,
-	             "{\"type\":\"ack\",\"stream\":\"bus\",\"cursor\":\"1-1~0000000000000000\"}");
+		     "{\"type\":\"ack\",\"stream\":\"bus\",\"cursor\":\"1-1~0000000000000000\"}");
 	assert_fault(NET_UNSUPPORTED, "{\"type\":\"mutate\"}");
 	assert_fault(NET_UNSUPPORTED, "{\"type\":\"refresh\",\"token\":\"x\"}");
 	assert_fault(NET_UNSUPPORTED,
-	             "{\"type\":\"subscribe\",\"id\":\"x\",\"stream\":\"bus\",\"prefix\":[\"a\"]}");
+		     "{\"type\":\"subscribe\",\"id\":\"x\",\"stream\":\"bus\",\"prefix\":[\"a\"]}");
 }
 
 static void test_malformed_frames_are_refused(void **state)

@@ -13,7 +13,7 @@
 
 /* One request on a connection of its own. */
 static int request(struct net_fixture *f, const char *method, const char *path, const char *token,
-                   const char *json, json_t **body)
+		   const char *json, json_t **body)
 {
 	struct net_client *c = token == NULL ? net_connect_control(f) : net_connect(f);
 	char text[4096];
@@ -23,7 +23,7 @@ static int request(struct net_fixture *f, const char *method, const char *path, 
 		n += snprintf(text + n, sizeof(text) - (size_t)n, "Authorization: Bearer %s\r\n", token);
 	if (json != NULL)
 		n += snprintf(text + n, sizeof(text) - (size_t)n,
-		              "Content-Type: application/json\r\nContent-Length: %zu\r\n", strlen(json));
+			      "Content-Type: application/json\r\nContent-Length: %zu\r\n", strlen(json));
 	snprintf(text + n, sizeof(text) - (size_t)n, "\r\n%s", json != NULL ? json : "");
 	status = net_http(c, text, NULL, body);
 	net_client_free(c);
@@ -31,7 +31,7 @@ static int request(struct net_fixture *f, const char *method, const char *path, 
 }
 
 static void expect_error(struct net_fixture *f, int status, const char *code, const char *method,
-                         const char *path, const char *token, const char *json)
+			 const char *path, const char *token, const char *json)
 {
 	json_t *body = NULL;
 
@@ -53,7 +53,7 @@ static void test_health_and_root_need_no_token(void **state)
 static void test_everything_else_needs_one(void **state)
 {
 	static const char *const paths[] = {"/api/sync/status", "/api/sync/history?drive=music",
-	                                    "/api/tokens"};
+					    "/api/tokens"};
 	struct net_fixture *f = *state;
 	char token[TOKEN_TEXT_LEN + 1];
 
@@ -61,7 +61,7 @@ static void test_everything_else_needs_one(void **state)
 		expect_error(f, 401, "unauthorized", "GET", paths[i], "", NULL);
 		expect_error(f, 401, "unauthorized", "GET", paths[i], "a.b.c", NULL);
 		expect_error(f, 401, "unauthorized", "GET", paths[i],
-		             "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", NULL);
+			     "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", NULL);
 	}
 	net_add_token(f, TOKEN_READ, "*", 1, token); /* expired long ago */
 	expect_error(f, 401, "unauthorized", "GET", paths[0], token, NULL);
@@ -102,13 +102,13 @@ static void test_a_trigger_is_answered_with_its_run(void **state)
 	json_t *body;
 
 	assert_int_equal(request(f, "POST", "/api/sync/trigger", f->token,
-	                         "{\"drive\":\"music\",\"path\":\"a/b/\"}", &body),
-	                 202);
+				 "{\"drive\":\"music\",\"path\":\"a/b/\"}", &body),
+			 202);
 	assert_int_equal(json_integer_value(json_object_get(body, "run")), 7);
 	json_decref(body);
 	expect_error(f, 404, "not_found", "POST", "/api/sync/trigger", f->token, "{\"drive\":\"nothing\"}");
 	expect_error(f, 404, "not_found", "POST", "/api/sync/trigger", f->token,
-	             "{\"drive\":\"music\",\"path\":\"nothing\"}");
+		     "{\"drive\":\"music\",\"path\":\"nothing\"}");
 }
 
 static void test_a_barrier_is_answered_with_its_cursor(void **state)
@@ -126,7 +126,7 @@ static void test_a_barrier_is_answered_with_its_cursor(void **state)
 	json_decref(body);
 	net_tail(f, "bus", tail);
 	assert_int_equal(request(f, "POST", "/api/sync/barrier", f->token, "{\"stream\":\"bus\"}", &body),
-	                 200);
+			 200);
 	assert_string_equal(net_field(body, "cursor"), tail);
 	json_decref(body);
 }
@@ -134,17 +134,17 @@ static void test_a_barrier_is_answered_with_its_cursor(void **state)
 static void test_bodies_are_checked(void **state)
 {
 	static const char *const bodies[] = {"",
-	                                     "{",
-	                                     "[]",
-	                                     "7",
-	                                     "{}",
-	                                     "{\"drive\":7}",
-	                                     "{\"drive\":\"music\",\"more\":1}",
-	                                     "{\"drive\":\"music\",\"path\":7}",
-	                                     "{\"drive\":\"music\",\"path\":\"/a\"}",
-	                                     "{\"drive\":\"music\",\"path\":\"a/../b\"}",
-	                                     "{\"drive\":\"music\",\"path\":\"\"}",
-	                                     "{\"drive\":\"music\",\"drive\":\"music\"}"};
+					     "{",
+					     "[]",
+					     "7",
+					     "{}",
+					     "{\"drive\":7}",
+					     "{\"drive\":\"music\",\"more\":1}",
+					     "{\"drive\":\"music\",\"path\":7}",
+					     "{\"drive\":\"music\",\"path\":\"/a\"}",
+					     "{\"drive\":\"music\",\"path\":\"a/../b\"}",
+					     "{\"drive\":\"music\",\"path\":\"\"}",
+					     "{\"drive\":\"music\",\"drive\":\"music\"}"};
 	struct net_fixture *f = *state;
 
 	for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++)
@@ -168,11 +168,11 @@ static void test_paths_and_methods_are_checked(void **state)
 	expect_error(f, 404, "not_found", "DELETE", "/api/tokens/99", f->token, NULL);
 	expect_error(f, 404, "not_found", "DELETE", "/api/tokens/1/2", f->token, NULL);
 	assert_int_equal(net_http(c, "DELETE /api/sync/status HTTP/1.1\r\nHost: t\r\n\r\n", &head, NULL),
-	                 405);
+			 405);
 	assert_non_null(strstr(head, "\r\nAllow: GET, HEAD\r\n"));
 	free(head);
 	assert_int_equal(net_http(c, "GET /ws HTTP/1.1\r\nHost: t\r\n\r\n", NULL, NULL),
-	                 426); /* the same connection */
+			 426); /* the same connection */
 	net_client_free(c);
 }
 
@@ -193,7 +193,7 @@ static void test_framing_of_bodies_is_checked(void **state)
 
 	assert_int_equal(
 		raw(f, "POST /api/sync/barrier HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n",
-	            NULL),
+		    NULL),
 		411);
 	assert_int_equal(raw(f, "POST /api/sync/barrier HTTP/1.1\r\nHost: t\r\n\r\n", NULL), 411);
 	assert_int_equal(
@@ -203,14 +203,14 @@ static void test_framing_of_bodies_is_checked(void **state)
 		400);
 	assert_int_equal(
 		raw(f, "POST /api/sync/barrier HTTP/1.1\r\nHost: t\r\nContent-Length: 99999999999\r\n\r\n",
-	            NULL),
+		    NULL),
 		413);
 	assert_int_equal(raw(f, "GET /healthz HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\nhello", NULL),
-	                 400);
+			 400);
 	snprintf(text, sizeof(text),
-	         "POST /api/sync/barrier HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer %s\r\n"
-	         "Content-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}",
-	         f->token);
+		 "POST /api/sync/barrier HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer %s\r\n"
+		 "Content-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}",
+		 f->token);
 	assert_int_equal(raw(f, text, NULL), 415);
 }
 
@@ -222,14 +222,14 @@ static void test_a_large_body_is_read_and_refused(void **state)
 
 	memset(body, ' ', BODY_MAX_BYTES + 1);
 	snprintf(text, sizeof(text),
-	         "POST /api/sync/barrier HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer %s\r\n"
-	         "Content-Type: application/json\r\nContent-Length: %d\r\n\r\n",
-	         f->token, BODY_MAX_BYTES + 1);
+		 "POST /api/sync/barrier HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer %s\r\n"
+		 "Content-Type: application/json\r\nContent-Length: %d\r\n\r\n",
+		 f->token, BODY_MAX_BYTES + 1);
 	net_send_raw(c, text, strlen(text));
 	net_send_raw(c, body, BODY_MAX_BYTES + 1);
 	assert_int_equal(net_http(c, "", NULL, NULL), 413);
 	assert_int_equal(net_http(c, "GET /healthz HTTP/1.1\r\nHost: t\r\n\r\n", NULL, NULL),
-	                 200); /* goes on */
+			 200); /* goes on */
 	free(body);
 	net_client_free(c);
 }
@@ -241,18 +241,18 @@ static void test_an_expectation_is_answered(void **state)
 	char text[512], *head;
 
 	snprintf(text, sizeof(text),
-	         "POST /api/sync/barrier HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer %s\r\n"
-	         "Content-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 16\r\n\r\n",
-	         f->token);
+		 "POST /api/sync/barrier HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer %s\r\n"
+		 "Content-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 16\r\n\r\n",
+		 f->token);
 	assert_int_equal(net_http(c, text, &head, NULL), 100);
 	free(head);
 	assert_int_equal(net_http(c, "{\"stream\":\"bus\"}", NULL, NULL), 200);
 	net_client_free(c);
 	assert_int_equal(raw(f,
-	                     "POST /api/sync/barrier HTTP/1.1\r\nHost: t\r\nExpect: "
-	                     "100-continue\r\nContent-Length: 9\r\n\r\n",
-	                     NULL),
-	                 401);
+			     "POST /api/sync/barrier HTTP/1.1\r\nHost: t\r\nExpect: "
+			     "100-continue\r\nContent-Length: 9\r\n\r\n",
+			     NULL),
+			 401);
 }
 
 static void test_requests_may_be_pipelined_behind_one_that_waits(void **state)
@@ -263,10 +263,10 @@ static void test_requests_may_be_pipelined_behind_one_that_waits(void **state)
 
 	f->hold = true;
 	snprintf(text, sizeof(text),
-	         "POST /api/sync/barrier HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer %s\r\n"
-	         "Content-Type: application/json\r\nContent-Length: 24\r\n\r\n{\"stream\":\"drive:music\"}"
-	         "GET /healthz HTTP/1.1\r\nHost: t\r\n\r\nGET /nothing HTTP/1.1\r\nHost: t\r\n\r\n",
-	         f->token);
+		 "POST /api/sync/barrier HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer %s\r\n"
+		 "Content-Type: application/json\r\nContent-Length: 24\r\n\r\n{\"stream\":\"drive:music\"}"
+		 "GET /healthz HTTP/1.1\r\nHost: t\r\n\r\nGET /nothing HTTP/1.1\r\nHost: t\r\n\r\n",
+		 f->token);
 	net_send_raw(c, text, strlen(text));
 	while (f->engine.count == 0)
 		net_turn(f);
@@ -319,9 +319,9 @@ static void test_a_body_that_never_ends_is_closed(void **state)
 	f->server->limits.hello_ms = 20;
 	f->server->limits.tick_ms = 10;
 	snprintf(text, sizeof(text),
-	         "POST /api/sync/barrier HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer %s\r\n"
-	         "Content-Type: application/json\r\nContent-Length: 24\r\n\r\n{",
-	         f->token);
+		 "POST /api/sync/barrier HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer %s\r\n"
+		 "Content-Type: application/json\r\nContent-Length: 24\r\n\r\n{",
+		 f->token);
 	net_send_raw(c, text, strlen(text));
 	assert_int_equal(net_expect_closed(c), 0);
 	net_client_free(c);
@@ -372,12 +372,12 @@ static void test_history_is_paged_from_the_newest(void **state)
 		size_t i;
 
 		assert_int_equal(request(f, "GET", path, f->token, NULL, &body), 200);
-		json_array_foreach (json_object_get(body, "runs"), i, run)
+		json_array_foreach(json_object_get(body, "runs"), i, run)
 			assert_int_equal(json_integer_value(json_object_get(run, "run")), expected--);
 		if (json_is_null(json_object_get(body, "next")))
 			break;
 		snprintf(path, sizeof(path), "/api/sync/history?drive=music&limit=3&before=%lld",
-		         (long long)json_integer_value(json_object_get(body, "next")));
+			 (long long)json_integer_value(json_object_get(body, "next")));
 		json_decref(body);
 	}
 	assert_int_equal(expected, 0);
@@ -398,10 +398,10 @@ static void test_tokens_are_made_listed_and_revoked_on_the_control_socket(void *
 	long long id;
 
 	assert_int_equal(request(f, "POST", "/api/tokens", NULL,
-	                         "{\"name\":\"phone\",\"scopes\":[\"read\"],\"drives\":[\"music\",\"later\"],"
-	                         "\"expires_in\":60}",
-	                         &body),
-	                 201);
+				 "{\"name\":\"phone\",\"scopes\":[\"read\"],\"drives\":[\"music\",\"later\"],"
+				 "\"expires_in\":60}",
+				 &body),
+			 201);
 	id = json_integer_value(json_object_get(body, "id"));
 	assert_int_equal(strlen(net_field(body, "token")), TOKEN_TEXT_LEN);
 	strcpy(token, net_field(body, "token"));
@@ -414,7 +414,7 @@ static void test_tokens_are_made_listed_and_revoked_on_the_control_socket(void *
 	assert_null(json_object_get(entry, "hash"));
 	assert_string_equal(net_field(entry, "name"), "phone");
 	assert_true(json_is_string(json_object_get(entry, "expires")) &&
-	            json_is_null(json_object_get(entry, "revoked")));
+		    json_is_null(json_object_get(entry, "revoked")));
 	json_decref(body);
 	snprintf(path, sizeof(path), "/api/tokens/%lld", id);
 	assert_int_equal(request(f, "DELETE", path, NULL, NULL, &body), 200);
@@ -430,7 +430,7 @@ static void test_a_limited_administrator_makes_no_tokens(void **state)
 
 	net_add_token(f, TOKEN_READ | TOKEN_ADMIN, "music", 0, token);
 	expect_error(f, 403, "forbidden", "POST", "/api/tokens", token,
-	             "{\"name\":\"x\",\"scopes\":[\"read\"],\"drives\":[\"*\"]}");
+		     "{\"name\":\"x\",\"scopes\":[\"read\"],\"drives\":[\"*\"]}");
 	expect_error(f, 403, "forbidden", "GET", "/api/tokens", token, NULL);
 	expect_error(f, 403, "forbidden", "DELETE", "/api/tokens/1", token, NULL);
 	assert_int_equal(request(f, "POST", "/api/sync/trigger", token, "{\"drive\":\"music\"}", NULL), 202);

@@ -97,7 +97,7 @@ static void test_colours_stand_around_the_verb_alone(void **state)
 {
 	(void)state;
 	expect_style("{\"event\":\"drive.file.deleted\"," AT "\"path\":\"a\",\"kind\":\"file\"}",
-	             LINES_COLOUR, WHEN "\033[31mdeleted  \033[0m  a\n");
+		     LINES_COLOUR, WHEN "\033[31mdeleted  \033[0m  a\n");
 }
 
 static void test_a_name_that_is_not_utf8_shows_its_bytes(void **state)

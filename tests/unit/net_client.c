@@ -63,8 +63,8 @@ static struct net_client *client_new(struct net_fixture *f, int fd)
 struct net_client *net_connect(struct net_fixture *f)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET,
-	                              .sin_port = htons(server_port(f->server)),
-	                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+				      .sin_port = htons(server_port(f->server)),
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
@@ -180,9 +180,9 @@ struct net_client *net_websocket(struct net_fixture *f, const char *headers)
 	char *head;
 
 	snprintf(request, sizeof(request),
-	         "GET /ws HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-	         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s\r\n",
-	         headers != NULL ? headers : "");
+		 "GET /ws HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+		 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s\r\n",
+		 headers != NULL ? headers : "");
 	net_send_raw(c, request, strlen(request));
 	head = read_head(c);
 	assert_non_null(head);

@@ -75,13 +75,13 @@ void net_advanced(struct net_fixture *f, const char *stream)
 }
 
 static void append(struct net_fixture *f, struct journal *j, struct store_txn *txn, enum event_type event,
-                   unsigned padding, unsigned flags)
+		   unsigned padding, unsigned flags)
 {
 	char *json = malloc(256 + padding);
 	struct journal_record record = {.event = event, .flags = (uint8_t)flags, .json = json};
 
 	record.json_len = (size_t)sprintf(json, "{\"event\":\"%s\",\"n\":%u,\"pad\":\"\"}", event_name(event),
-	                                  f->appended++);
+					  f->appended++);
 	if (padding > 0) {
 		memset(json + record.json_len - 2, 'x', padding);
 		memcpy(json + record.json_len - 2 + padding, "\"}", 2);
@@ -92,7 +92,7 @@ static void append(struct net_fixture *f, struct journal *j, struct store_txn *t
 }
 
 void net_append(struct net_fixture *f, const char *stream, enum event_type event, unsigned n,
-                unsigned padding)
+		unsigned padding)
 {
 	struct store_txn *txn = begin(f);
 	struct journal *j = open_journal(txn, stream);
@@ -212,7 +212,7 @@ void net_new_epoch(struct net_fixture *f, const char *stream)
 }
 
 uint64_t net_add_token(struct net_fixture *f, unsigned scopes, const char *drives, int64_t expires,
-                       char out[TOKEN_TEXT_LEN + 1])
+		       char out[TOKEN_TEXT_LEN + 1])
 {
 	struct token_row row = {.scopes = scopes, .name = "test", .created = time(NULL), .expires = expires};
 	struct store_txn *txn = begin(f);
@@ -274,7 +274,7 @@ void net_answer(struct net_fixture *f)
 	for (unsigned i = 0; i < count; i++)
 		answer(f, f->engine.asked[i]);
 	memmove(f->engine.asked, f->engine.asked + count,
-	        (f->engine.count - count) * sizeof(f->engine.asked[0]));
+		(f->engine.count - count) * sizeof(f->engine.asked[0]));
 	f->engine.count -= count;
 }
 
@@ -403,7 +403,7 @@ struct net_client *net_hello(struct net_fixture *f, const char *token, const cha
 	char hello[256];
 
 	snprintf(hello, sizeof(hello),
-	         "{\"type\":\"hello\",\"token\":\"%s\",\"client\":\"%s\",\"name\":\"N\"}", token, client);
+		 "{\"type\":\"hello\",\"token\":\"%s\",\"client\":\"%s\",\"name\":\"N\"}", token, client);
 	net_send(c, hello);
 	json_decref(net_expect(c, "welcome"));
 	return c;

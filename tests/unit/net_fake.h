@@ -43,11 +43,11 @@ void net_settle(struct net_fixture *f);
 void net_answer(struct net_fixture *f);
 
 uint64_t net_add_token(struct net_fixture *f, unsigned scopes, const char *drives, int64_t expires,
-                       char out[TOKEN_TEXT_LEN + 1]);
+		       char out[TOKEN_TEXT_LEN + 1]);
 /* Append n created items (numbered through, `padding` bytes more each) to a stream, with the event; tell the
  * server. */
 void net_append(struct net_fixture *f, const char *stream, enum event_type event, unsigned n,
-                unsigned padding);
+		unsigned padding);
 void net_append_flags(struct net_fixture *f, const char *stream, enum event_type event, unsigned flags);
 void net_advanced(struct net_fixture *f, const char *stream);
 void net_note(struct net_fixture *f, const char *stream, enum event_type event, const char *item);

@@ -20,15 +20,15 @@ static struct observation sample(enum observation_type type)
 		.error = -5,
 		.backend = WATCH_INOTIFY,
 		.state = {.kind = ENTRY_SYMLINK,
-		          .mount = true,
-		          .mode = 07777,
-		          .uid = UINT32_MAX,
-		          .gid = 2,
-		          .links = 3,
-		          .size = UINT64_MAX,
-		          .mtime = {INT64_MIN, 999999999},
-		          .ctime = {INT64_MAX, 0},
-		          .birth = {-1, 1}},
+			  .mount = true,
+			  .mode = 07777,
+			  .uid = UINT32_MAX,
+			  .gid = 2,
+			  .links = 3,
+			  .size = UINT64_MAX,
+			  .mtime = {INT64_MIN, 999999999},
+			  .ctime = {INT64_MAX, 0},
+			  .birth = {-1, 1}},
 		.name = "na\nme\xff",
 		.name_len = 6,
 		.target = "../else where",
@@ -37,7 +37,8 @@ static struct observation sample(enum observation_type type)
 		.text_len = 4,
 	};
 
-	o.flags = type == OBSERVED_READY ? WATCH_WEAK_IDS | WATCH_WEAK_BARRIER : OBSERVED_FRESH | OBSERVED_LISTED;
+	o.flags = type == OBSERVED_READY ? WATCH_WEAK_IDS | WATCH_WEAK_BARRIER
+					 : OBSERVED_FRESH | OBSERVED_LISTED;
 	file_id_from_birth(&o.dir, 11, 12, 13);
 	file_id_from_inode(&o.id, 14);
 	return o;
@@ -77,10 +78,10 @@ static void test_entry_comes_back_as_it_was(void **state)
 
 static void test_each_type_carries_its_parts(void **state)
 {
-	static const enum observation_type with_request[] = {OBSERVED_SCAN_BEGIN, OBSERVED_SCAN_END, OBSERVED_LOOKED,
-	                                                     OBSERVED_BARRIER};
-	static const enum observation_type with_error[] = {OBSERVED_SCAN_END, OBSERVED_LOOKED, OBSERVED_ROOT_GONE,
-	                                                   OBSERVED_FAILED};
+	static const enum observation_type with_request[] = {OBSERVED_SCAN_BEGIN, OBSERVED_SCAN_END,
+							     OBSERVED_LOOKED, OBSERVED_BARRIER};
+	static const enum observation_type with_error[] = {OBSERVED_SCAN_END, OBSERVED_LOOKED,
+							   OBSERVED_ROOT_GONE, OBSERVED_FAILED};
 	uint8_t buf[OBSERVATION_FRAME_MAX];
 	struct observation in, out;
 
@@ -119,7 +120,8 @@ static void test_every_shorter_input_asks_for_more(void **state)
 		n = observation_encode(&in, buf, sizeof(buf));
 		assert_true(n >= HEADER_LEN);
 		for (int len = 0; len < n; len++) {
-			uint8_t *exact = malloc((size_t)len + 1); /* so that the sanitizer sees a step too far */
+			uint8_t *exact =
+				malloc((size_t)len + 1); /* so that the sanitizer sees a step too far */
 
 			memcpy(exact, buf, (size_t)len);
 			assert_int_equal(observation_decode(&out, exact, (size_t)len), 0);
@@ -193,10 +195,10 @@ static void test_wrong_header_is_refused(void **state)
 	struct observation entry = sample(OBSERVED_ENTRY), batch = sample(OBSERVED_BATCH_END);
 
 	(void)state;
-	assert_refused(&entry, 0, 4);             /* a length below the header's */
-	assert_refused(&entry, 3, 1);             /* a length above the bound */
-	assert_refused(&entry, 4, 2);             /* another version */
-	assert_refused(&entry, 5, 0);             /* no such types */
+	assert_refused(&entry, 0, 4); /* a length below the header's */
+	assert_refused(&entry, 3, 1); /* a length above the bound */
+	assert_refused(&entry, 4, 2); /* another version */
+	assert_refused(&entry, 5, 0); /* no such types */
 	assert_refused(&entry, 5, 12);
 	assert_refused(&entry, 5, OBSERVED_GONE); /* a body of another type */
 	assert_refused(&batch, 6, 1);             /* a drive where there is none */
@@ -204,7 +206,8 @@ static void test_wrong_header_is_refused(void **state)
 
 static void test_wrong_fields_are_refused(void **state)
 {
-	const size_t flags = HEADER_LEN, dir = flags + 2, id = dir + 1 + 21, kind = id + 1 + 9, mode = kind + 2;
+	const size_t flags = HEADER_LEN, dir = flags + 2, id = dir + 1 + 21, kind = id + 1 + 9,
+		     mode = kind + 2;
 	const size_t nanoseconds = mode + 2 + 12 + 8 + 8;
 	struct observation in = sample(OBSERVED_ENTRY);
 
@@ -275,7 +278,12 @@ static void test_bytes_behind_the_last_part_are_refused(void **state)
 
 static void test_requests_come_back_as_they_were(void **state)
 {
-	struct watch_request in = {.drive = 9, .request = 12, .backend = WATCH_FANOTIFY, .name = "x\n", .name_len = 2}, out;
+	struct watch_request in = {.drive = 9,
+				   .request = 12,
+				   .backend = WATCH_FANOTIFY,
+				   .name = "x\n",
+				   .name_len = 2},
+			     out;
 	uint8_t buf[OBSERVATION_FRAME_MAX];
 	int n;
 

@@ -52,7 +52,7 @@ static void test_the_token_may_come_in_a_header(void **state)
 	char header[128];
 
 	snprintf(header, sizeof(header),
-	         "Authorization: Bearer %s\r\nSec-WebSocket-Protocol: wakeline.v1\r\n", f->token);
+		 "Authorization: Bearer %s\r\nSec-WebSocket-Protocol: wakeline.v1\r\n", f->token);
 	c = net_websocket(f, header);
 	net_send(c, "{\"type\":\"hello\"}");
 	json_decref(net_expect(c, "welcome"));
@@ -62,7 +62,7 @@ static void test_the_token_may_come_in_a_header(void **state)
 static void test_a_bad_token_closes_with_4401(void **state)
 {
 	static const char *const bad[] = {"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "short", "",
-	                                  "a.b.c"};
+					  "a.b.c"};
 	struct net_fixture *f = *state;
 
 	for (size_t i = 0; i < 4; i++) {
@@ -85,10 +85,10 @@ static void test_a_bad_token_in_the_header_is_refused_with_401(void **state)
 
 	assert_int_equal(
 		net_http(c,
-	                 "GET /ws HTTP/1.1\r\nHost: t\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-	                 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-	                 "Authorization: Bearer AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n\r\n",
-	                 &head, NULL),
+			 "GET /ws HTTP/1.1\r\nHost: t\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+			 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+			 "Authorization: Bearer AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n\r\n",
+			 &head, NULL),
 		401);
 	assert_non_null(strstr(head, "WWW-Authenticate: Bearer"));
 	free(head);
@@ -102,9 +102,9 @@ static void test_websockets_open_at_ws_alone(void **state)
 
 	assert_int_equal(
 		net_http(c,
-	                 "GET /other HTTP/1.1\r\nHost: t\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-	                 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-	                 NULL, NULL),
+			 "GET /other HTTP/1.1\r\nHost: t\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+			 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+			 NULL, NULL),
 		404);
 	net_client_free(c);
 }
@@ -187,8 +187,8 @@ static void test_a_revoked_token_closes_at_once_with_4403(void **state)
 			  *admin = net_connect(f);
 
 	snprintf(request, sizeof(request),
-	         "DELETE /api/tokens/%llu HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer %s\r\n\r\n",
-	         (unsigned long long)id, f->token);
+		 "DELETE /api/tokens/%llu HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer %s\r\n\r\n",
+		 (unsigned long long)id, f->token);
 	assert_int_equal(net_http(admin, request, NULL, NULL), 200);
 	net_expect_error(live, "unauthorized");
 	assert_int_equal(net_expect_closed(live), 4403);
@@ -299,7 +299,7 @@ static void test_presence_is_told_on_the_bus(void **state)
 	json_t *note, *item;
 
 	net_send(watching,
-	         "{\"type\":\"subscribe\",\"id\":\"a\",\"stream\":\"bus\",\"events\":[\"client.*\"]}");
+		 "{\"type\":\"subscribe\",\"id\":\"a\",\"stream\":\"bus\",\"events\":[\"client.*\"]}");
 	json_decref(net_expect(watching, "subscribed"));
 	net_send(deaf, "{\"type\":\"subscribe\",\"id\":\"a\",\"stream\":\"bus\",\"events\":[\"sync.*\"]}");
 	json_decref(net_expect(deaf, "subscribed"));
@@ -350,18 +350,18 @@ static void test_subscriptions_are_limited(void **state)
 	for (int i = 0; i < SUBSCRIPTIONS_MAX + 1; i++) {
 		char frame[300] = "";
 		int n = snprintf(frame, sizeof(frame),
-		                 "{\"type\":\"subscribe\",\"id\":%d,\"stream\":\"drive:music\",\"events\":[",
-		                 i);
+				 "{\"type\":\"subscribe\",\"id\":%d,\"stream\":\"drive:music\",\"events\":[",
+				 i);
 
 		for (int bit = 0; bit < 7; bit++) { /* a filter of its own for each */
 			static const enum event_type types[] = {EVENT_FILE_CREATED, EVENT_FILE_UPDATED,
-			                                        EVENT_FILE_MOVED,   EVENT_FILE_DELETED,
-			                                        EVENT_SYNC_STARTED, EVENT_SYNC_COMPLETED,
-			                                        EVENT_SYNC_ERROR};
+								EVENT_FILE_MOVED,   EVENT_FILE_DELETED,
+								EVENT_SYNC_STARTED, EVENT_SYNC_COMPLETED,
+								EVENT_SYNC_ERROR};
 
 			if ((i + 1) >> bit & 1)
 				n += snprintf(frame + n, sizeof(frame) - (size_t)n, "\"%s\",",
-				              event_name(types[bit]));
+					      event_name(types[bit]));
 		}
 		snprintf(frame + n - 1, sizeof(frame) - (size_t)n, "]}");
 		net_send(c, frame);

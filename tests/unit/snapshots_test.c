@@ -17,7 +17,7 @@ static void ask(struct net_client *c, const char *id)
 	char frame[200];
 
 	snprintf(frame, sizeof(frame),
-	         "{\"type\":\"subscribe\",\"id\":\"%s\",\"stream\":\"" MUSIC "\",\"from\":\"snapshot\"}", id);
+		 "{\"type\":\"subscribe\",\"id\":\"%s\",\"stream\":\"" MUSIC "\",\"from\":\"snapshot\"}", id);
 	net_send(c, frame);
 }
 
@@ -112,7 +112,7 @@ static void test_all_who_ask_at_once_share_one_spool(void **state)
 			strcpy(first, cursor);
 		assert_string_equal(cursor, first);
 		assert_true(TAILQ_FIRST(&f->server->snapshots.spools) ==
-		            TAILQ_LAST(&f->server->snapshots.spools, spool_list));
+			    TAILQ_LAST(&f->server->snapshots.spools, spool_list));
 	}
 	for (int i = 0; i < CLIENTS; i++)
 		net_client_free(c[i]);
@@ -210,12 +210,12 @@ static void test_held_spools_are_bounded(void **state)
 		ask(c[i], "a");
 		while (TAILQ_LAST(&f->server->peers, peer_list)->connection->mid_message == NULL)
 			net_turn(f);
-		TAILQ_FOREACH (s, &f->server->snapshots.spools, link)
-			s->ready_ms -= SPOOL_SHARED_MS; /* as if a second had passed */
+		TAILQ_FOREACH(s, &f->server->snapshots.spools, link)
+		s->ready_ms -= SPOOL_SHARED_MS; /* as if a second had passed */
 		snapshots_tick(f->server);
 	}
-	TAILQ_FOREACH (s, &f->server->snapshots.spools, link)
-		held++;
+	TAILQ_FOREACH(s, &f->server->snapshots.spools, link)
+	held++;
 	assert_int_equal(held, SPOOLS_MAX);
 	for (int i = 0; i < CLIENTS; i++)
 		net_client_free(c[i]);

@@ -201,7 +201,8 @@ static _Noreturn void pretend_to_be_a_daemon(int tell)
 	pid_t pids[2];
 	int fd;
 
-	if (starter_fork(&s) != 0 || starter_watcher(s, &fd, &pids[0]) != 0 || starter_watcher(s, &fd, &pids[1]) != 0)
+	if (starter_fork(&s) != 0 || starter_watcher(s, &fd, &pids[0]) != 0 ||
+	    starter_watcher(s, &fd, &pids[1]) != 0)
 		_exit(1);
 	if (write(tell, pids, sizeof(pids)) != sizeof(pids))
 		_exit(1);

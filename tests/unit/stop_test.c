@@ -32,7 +32,7 @@ static void test_stopping_says_bye_with_a_time_to_come_back(void **state)
 	assert_int_equal(json_integer_value(json_object_get(bye, "code")), 1001);
 	assert_true(json_integer_value(json_object_get(bye, "retry_ms")) >= 500);
 	assert_true(json_integer_value(json_object_get(bye, "retry_ms")) !=
-	            json_integer_value(json_object_get(other, "retry_ms")));
+		    json_integer_value(json_object_get(other, "retry_ms")));
 	json_decref(bye);
 	json_decref(other);
 	assert_int_equal(net_expect_closed(a), 1001);
@@ -60,9 +60,9 @@ static void test_stopping_does_not_wait_for_the_deaf(void **state)
 	}
 	f->hold = true; /* a request that is not answered */
 	snprintf(text, sizeof(text),
-	         "POST /api/sync/barrier HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer %s\r\n"
-	         "Content-Type: application/json\r\nContent-Length: 24\r\n\r\n{\"stream\":\"drive:music\"}",
-	         f->token);
+		 "POST /api/sync/barrier HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer %s\r\n"
+		 "Content-Type: application/json\r\nContent-Length: 24\r\n\r\n{\"stream\":\"drive:music\"}",
+		 f->token);
 	net_send_raw(asking, text, strlen(text));
 	while (f->engine.count == 0)
 		net_turn(f);
@@ -94,13 +94,13 @@ static int open_second(struct net_fixture *f, const char *directory, uint16_t po
 {
 	static const char *const drives[] = {"music"};
 	struct server_options options = {.loop = &f->loop,
-	                                 .store = f->store,
-	                                 .address = "127.0.0.1",
-	                                 .port = port,
-	                                 .state_dir = directory,
-	                                 .version = "test",
-	                                 .drives = drives,
-	                                 .drive_count = 1};
+					 .store = f->store,
+					 .address = "127.0.0.1",
+					 .port = port,
+					 .state_dir = directory,
+					 .version = "test",
+					 .drives = drives,
+					 .drive_count = 1};
 
 	return server_open(out, &options);
 }
@@ -146,12 +146,12 @@ static void test_an_address_that_is_none_is_refused(void **state)
 	struct net_fixture *f = *state;
 	static const char *const drives[] = {"music"};
 	struct server_options options = {.loop = &f->loop,
-	                                 .store = f->store,
-	                                 .address = "localhost",
-	                                 .state_dir = f->directory,
-	                                 .version = "test",
-	                                 .drives = drives,
-	                                 .drive_count = 1};
+					 .store = f->store,
+					 .address = "localhost",
+					 .state_dir = f->directory,
+					 .version = "test",
+					 .drives = drives,
+					 .drive_count = 1};
 	struct server *s;
 
 	assert_int_equal(server_open(&s, &options), -EINVAL);

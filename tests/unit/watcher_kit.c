@@ -375,15 +375,20 @@ static void send_request(struct kit *k, const struct watch_request *r)
 uint32_t kit_send_scan(struct kit *k, uint16_t drive, const struct file_id *dir)
 {
 	k->outstanding++;
-	send_request(k, &(struct watch_request){.type = REQUEST_SCAN, .drive = drive, .request = ++k->request, .dir = *dir});
+	send_request(k, &(struct watch_request){
+				.type = REQUEST_SCAN, .drive = drive, .request = ++k->request, .dir = *dir});
 	return k->request;
 }
 
 uint32_t kit_send_look(struct kit *k, uint16_t drive, const struct file_id *dir, const char *name)
 {
 	k->outstanding++;
-	send_request(k, &(struct watch_request){.type = REQUEST_LOOK, .drive = drive, .request = ++k->request, .dir = *dir,
-	                                        .name = name, .name_len = strlen(name)});
+	send_request(k, &(struct watch_request){.type = REQUEST_LOOK,
+						.drive = drive,
+						.request = ++k->request,
+						.dir = *dir,
+						.name = name,
+						.name_len = strlen(name)});
 	return k->request;
 }
 
@@ -466,8 +471,11 @@ const struct kit_frame *kit_drive(struct kit *k, uint16_t drive, const char *pat
 {
 	const struct kit_frame *f;
 
-	send_request(k, &(struct watch_request){.type = REQUEST_DRIVE, .drive = drive, .backend = backend, .name = path,
-	                                        .name_len = strlen(path)});
+	send_request(k, &(struct watch_request){.type = REQUEST_DRIVE,
+						.drive = drive,
+						.backend = backend,
+						.name = path,
+						.name_len = strlen(path)});
 	do
 		f = kit_next(k);
 	while (f->o.drive != drive || (f->o.type != OBSERVED_READY && f->o.type != OBSERVED_FAILED));
@@ -519,7 +527,8 @@ unsigned kit_count(struct kit *k, enum observation_type type, const char *name)
 	unsigned count = 0;
 
 	for (size_t i = 0; i < k->frame_count; i++)
-		count += k->frames[i]->o.type == type && (name == NULL || strcmp(k->frames[i]->name, name) == 0);
+		count += k->frames[i]->o.type == type &&
+			 (name == NULL || strcmp(k->frames[i]->name, name) == 0);
 	return count;
 }
 
@@ -539,8 +548,8 @@ static void assert_same(const struct model_entry *e, const struct stat *st, int 
 	}
 	assert_int_equal(s->kind, S_ISLNK(st->st_mode) ? ENTRY_SYMLINK : ENTRY_FILE);
 	if (s->size != (uint64_t)st->st_size || s->mtime.nanoseconds != st->st_mtim.tv_nsec)
-		fail_msg("%s: the replica has size %llu, the file %llu", e->frame.name, (unsigned long long)s->size,
-		         (unsigned long long)st->st_size);
+		fail_msg("%s: the replica has size %llu, the file %llu", e->frame.name,
+			 (unsigned long long)s->size, (unsigned long long)st->st_size);
 	assert_int_equal(s->mtime.seconds, st->st_mtim.tv_sec);
 	if (!S_ISLNK(st->st_mode))
 		return;
@@ -635,7 +644,8 @@ static void empty_directory(int fd, dev_t device)
 	while (dir != NULL && (e = readdir(dir)) != NULL) {
 		int below;
 
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 || unlinkat(fd, e->d_name, 0) == 0)
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
+		    unlinkat(fd, e->d_name, 0) == 0)
 			continue;
 		below = openat(fd, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (below < 0)

@@ -1,6 +1,7 @@
-/* watcher_kit: a watcher process on one side of a socket and, on the other, the smallest daemon there can be: it asks for
- * scans and looks as the real one would and keeps a replica of what it was told, which kit_assert_truth() compares with the
- * file system.  Every wait ends with an observation or fails the test after a while. */
+/* watcher_kit: a watcher process on one side of a socket and, on the other, the smallest daemon there can be:
+ * it asks for scans and looks as the real one would and keeps a replica of what it was told, which
+ * kit_assert_truth() compares with the file system.  Every wait ends with an observation or fails the test
+ * after a while. */
 #pragma once
 
 #include <stdbool.h>
@@ -42,7 +43,8 @@ int kit_end(struct kit *k);
 void kit_stop(struct kit *k);
 
 /* Ask for a drive and wait for READY or FAILED, which is returned. */
-const struct kit_frame *kit_drive(struct kit *k, uint16_t drive, const char *path, enum watch_backend backend);
+const struct kit_frame *kit_drive(struct kit *k, uint16_t drive, const char *path,
+				  enum watch_backend backend);
 /* Make it the one that the replica follows, and scan it. */
 void kit_follow(struct kit *k, const struct kit_frame *ready, const char *path);
 
@@ -70,7 +72,7 @@ void kit_assert_truth(struct kit *k);
 size_t kit_entries(struct kit *k);
 
 /* Files. */
-void kit_make_dir(char out[KIT_PATH_ROOM], const char *base);  /* a fresh directory below base */
+void kit_make_dir(char out[KIT_PATH_ROOM], const char *base); /* a fresh directory below base */
 void kit_remove_tree(const char *path);
 void kit_write(const char *dir, const char *name, const char *text); /* create or replace, and close */
 void kit_path(char out[KIT_PATH_ROOM], const char *dir, const char *name);

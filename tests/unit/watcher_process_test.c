@@ -1,5 +1,5 @@
-/* A real watcher process on real directories.  Every claim is tried on each kind of file system and with each backend that
- * this machine lets us have; what it does not is skipped with the reason. */
+/* A real watcher process on real directories.  Every claim is tried on each kind of file system and with each
+ * backend that this machine lets us have; what it does not is skipped with the reason. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -261,7 +261,8 @@ static void test_exchange_is_seen_as_it_ends(void **state)
 	kit_write(f->dir, "b/in-b", "22");
 	begin(f);
 	for (int i = 0; i < 3; i++) {
-		assert_int_equal(renameat2(AT_FDCWD, path_of(f, "a"), AT_FDCWD, path_of(f, "b"), RENAME_EXCHANGE), 0);
+		assert_int_equal(
+			renameat2(AT_FDCWD, path_of(f, "a"), AT_FDCWD, path_of(f, "b"), RENAME_EXCHANGE), 0);
 		settle(f);
 	}
 	kit_write(f->dir, "a/after", "3");
@@ -651,7 +652,7 @@ static void test_every_barrier_follows_a_batch_end(void **state)
 	for (size_t i = 1; i < f->k.frame_count; i++) {
 		if (f->k.frames[i]->o.type == OBSERVED_BARRIER)
 			assert_true(f->k.frames[i - 1]->o.type == OBSERVED_BATCH_END ||
-			            f->k.frames[i - 1]->o.type == OBSERVED_BARRIER);
+				    f->k.frames[i - 1]->o.type == OBSERVED_BARRIER);
 	}
 }
 
@@ -856,7 +857,10 @@ int main(int argc, char **argv)
 		{.name = "fanotify, tmpfs", .base = "/dev/shm", .backend = WATCH_FANOTIFY},
 		{.name = "inotify, disk", .base = "/var/tmp", .backend = WATCH_INOTIFY},
 		{.name = "inotify, tmpfs", .base = "/dev/shm", .backend = WATCH_INOTIFY},
-		{.name = "inotify, disk, no capabilities", .base = "/var/tmp", .backend = WATCH_INOTIFY, .bare = true},
+		{.name = "inotify, disk, no capabilities",
+		 .base = "/var/tmp",
+		 .backend = WATCH_INOTIFY,
+		 .bare = true},
 	};
 	int failed = 0;
 

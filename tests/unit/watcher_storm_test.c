@@ -1,5 +1,6 @@
-/* Several processes that change a tree as they please, while it is scanned, looked at and overflowed; whenever they rest, the
- * replica must be the truth.  A run is repeated with its seed: watcher_storm_test SEED ROUNDS. */
+/* Several processes that change a tree as they please, while it is scanned, looked at and overflowed;
+ * whenever they rest, the replica must be the truth.  A run is repeated with its seed: watcher_storm_test
+ * SEED ROUNDS. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -27,8 +28,8 @@ struct storm {
 	bool links;
 };
 
-/* A path of one to DEPTH names out of few, so that the writers meet; sometimes outside the drive, unless there are hard
- * links: what is written under another name out there is told to nobody. */
+/* A path of one to DEPTH names out of few, so that the writers meet; sometimes outside the drive, unless
+ * there are hard links: what is written under another name out there is told to nobody. */
 static void random_path(const struct storm *s, unsigned *seed, char out[KIT_PATH_ROOM])
 {
 	int depth = 1 + rand_r(seed) % DEPTH;

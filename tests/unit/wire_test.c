@@ -66,8 +66,8 @@ static void test_fragments_make_up_the_message(void **state)
 		assert_int_equal(reassemble(&t, got, &frames), sizes[i]);
 		assert_memory_equal(got, payload, sizes[i]);
 		assert_int_equal(frames, sizes[i] <= WIRE_FRAGMENT_BYTES
-		                                 ? 1
-		                                 : (sizes[i] - 1) / WIRE_FRAGMENT_BYTES + 1);
+						 ? 1
+						 : (sizes[i] - 1) / WIRE_FRAGMENT_BYTES + 1);
 		text_deinit(&t);
 	}
 	free(payload);
@@ -105,7 +105,7 @@ static void test_replies_look_as_documented(void **state)
 	(void)state;
 	encode_subscribed(&t, "\"a\"", "s1", "drive:x", &p);
 	assert_message(&t, "{\"type\":\"subscribed\",\"id\":\"a\",\"sub\":\"s1\",\"stream\":\"drive:x\","
-	                   "\"cursor\":\"7-3~00000000000000ab\"}");
+			   "\"cursor\":\"7-3~00000000000000ab\"}");
 	encode_subscribed(&t, "5", "s1", "drive:x", NULL);
 	assert_message(&t, "{\"type\":\"subscribed\",\"id\":5,\"sub\":\"s1\",\"stream\":\"drive:x\"}");
 	encode_error(&t, NULL, NET_BUSY, "later");
