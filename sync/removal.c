@@ -1,5 +1,6 @@
 /* removal: what goes, goes after everything that leaves it, children first. */
 #include <errno.h>
+#include <string.h>
 
 #include "sync/drive_internal.h"
 
@@ -119,6 +120,27 @@ static int evacuate(struct drive *d, uint64_t node, unsigned depth)
 	return 0;
 }
 
+/* What is below a directory goes, or leaves it.  INDEX_NONE: so did the directory: what left needed its name,
+ * or went to a place below the one that the directory itself is moved to. */
+static int clear_out(struct drive *d, const struct index_node *dir, unsigned depth)
+{
+	struct identity id = dir->id;
+	uint64_t node = dir->node, parent = dir->parent, there;
+	size_t name_len = dir->name_len;
+	char name[NODE_NAME_MAX];
+	int r;
+
+	memcpy(name, dir->name, name_len); /* borrowed from the store, which is about to be written to */
+	r = removal_of_children(d, &id, depth + 1);
+	if (r == 0)
+		r = evacuate(d, node, depth);
+	if (r == 0)
+		r = drive_is_attached(d, node, &id);
+	if (r == 0)
+		r = index_lookup(d->txn, parent, name, name_len, &there);
+	return r == 0 && there != node ? (int)INDEX_NONE : r;
+}
+
 int removal_of(struct drive *d, uint64_t node, unsigned depth)
 {
 	struct index_node n;
@@ -131,15 +153,9 @@ int removal_of(struct drive *d, uint64_t node, unsigned depth)
 		return r < 0 ? r : 0;
 	id = n.id;
 	linked = n.state.kind != NODE_DIR && n.state.links > 1;
-	if (n.state.kind == NODE_DIR) {
-		r = removal_of_children(d, &id, depth + 1);
-		if (r == 0)
-			r = evacuate(d, node, depth);
-	}
-	if (r == 0)
-		r = drive_is_attached(d, node, &id);
+	r = n.state.kind == NODE_DIR ? clear_out(d, &n, depth) : drive_is_attached(d, node, &id);
 	if (r != 0)
-		return r == INDEX_NONE ? 0 : r; /* what left it needed its name */
+		return r == INDEX_NONE ? 0 : r;
 	taker = detector_taker(d, node);
 	if (taker != NULL)
 		detector_release(d, taker);
