@@ -253,28 +253,22 @@ static int observe_looked(struct drive *d, const struct observation *o, uint64_t
 /* Observations. */
 
 /* One inode has one state: what is held for its other names is as old as this look makes it. */
-static void share_state(struct drive *d, const struct held *h)
+static void share_state(struct drive *d, const struct observation *o)
 {
 	struct held *other = NULL;
 
-	if (h->gone || d->options.weak_ids || file_id_is_weak(&h->id))
+	if (o->type == OBSERVED_GONE || d->options.weak_ids || file_id_is_weak(&o->id))
 		return;
-	while ((other = debounce_next_by_id(&d->debounce, &h->id, other)) != NULL) {
-		if (other->state.kind == h->state.kind)
-			other->state = h->state;
+	while ((other = debounce_next_by_id(&d->debounce, &o->id, other)) != NULL) {
+		if (other->state.kind == o->state.kind)
+			other->state = o->state;
 	}
 }
 
-/* What was seen through this name of an inode holds for its other names, also when the name is something else
- * by now. */
-static int note_lost_link(struct drive *d, const struct observation *o)
+static int add_lost_link(struct drive *d, const struct file_id *id)
 {
-	struct held *h = debounce_find(&d->debounce, &o->dir, o->name, o->name_len);
 	struct file_id *grown;
 
-	if (h == NULL || h->gone || h->state.kind == ENTRY_DIR || h->state.links <= 1 ||
-	    (o->type == OBSERVED_ENTRY && file_id_equal(&h->id, &o->id)))
-		return 0;
 	if (d->lost_count == d->lost_room) {
 		grown = realloc(d->lost, (d->lost_room * 2 + 8) * sizeof(*grown));
 		if (grown == NULL)
@@ -282,8 +276,28 @@ static int note_lost_link(struct drive *d, const struct observation *o)
 		d->lost = grown;
 		d->lost_room = d->lost_room * 2 + 8;
 	}
-	d->lost[d->lost_count++] = h->id;
+	d->lost[d->lost_count++] = *id;
 	return 0;
+}
+
+/* What was seen through this name of an inode holds for its other names, also when the name is something else
+ * by now. */
+static int note_lost_link(struct drive *d, const struct observation *o)
+{
+	const struct held *h = debounce_find(&d->debounce, &o->dir, o->name, o->name_len);
+
+	if (h == NULL || h->gone || h->state.kind == ENTRY_DIR || h->state.links <= 1 ||
+	    (o->type == OBSERVED_ENTRY && file_id_equal(&h->id, &o->id)))
+		return 0;
+	return add_lost_link(d, &h->id);
+}
+
+/* A file changed under a name that it has no more: names that are held show it now, those in the index are
+ * looked at. */
+static int observe_file(struct drive *d, const struct observation *o)
+{
+	share_state(d, o);
+	return add_lost_link(d, &o->id);
 }
 
 static int observe_name(struct drive *d, const struct observation *o, uint64_t now_ms)
@@ -299,7 +313,7 @@ static int observe_name(struct drive *d, const struct observation *o, uint64_t n
 	if (r == 0)
 		r = debounce_put(&d->debounce, &seen, now_ms, &h);
 	if (r == 0)
-		share_state(d, h);
+		share_state(d, &seen);
 	if (r != 0 || (o->flags & OBSERVED_LISTED) == 0 || d->listing == 0)
 		return r;
 	scan = h->scan;
@@ -319,6 +333,8 @@ int drive_observe(struct drive *d, const struct observation *o, uint64_t now_ms)
 	case OBSERVED_ENTRY:
 	case OBSERVED_GONE:
 		return observe_name(d, o, now_ms);
+	case OBSERVED_FILE:
+		return observe_file(d, o);
 	case OBSERVED_SCAN_BEGIN:
 		d->listing = o->request;
 		walk_scan_began(d, o->request);
@@ -422,7 +438,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 uint64_t drive_deadline(const struct drive *d)
 {
-	if (d->walk_ready)
+	if (d->walk_ready || d->lost_count > 0)
 		return 0;
 	return earlier(debounce_deadline(&d->debounce), open_files_deadline(&d->open));
 }
@@ -457,7 +473,7 @@ bool drive_passed(const struct drive *d, uint64_t mark)
 {
 	const struct held *oldest = TAILQ_FIRST(&d->debounce.all);
 
-	if (oldest != NULL && oldest->first_arrival <= mark)
+	if (d->lost_count > 0 || (oldest != NULL && oldest->first_arrival <= mark))
 		return false;
 	for (size_t i = 0; d->asks.count > 0 && i <= d->asks.mask; i++) {
 		for (struct hash_link *l = d->asks.buckets[i]; l != NULL; l = l->next) {

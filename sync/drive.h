@@ -52,7 +52,8 @@ struct drive_options {
 int drive_new(struct drive **out, const struct drive_options *options);
 void drive_free(struct drive *d); /* NULL is allowed */
 
-/* ENTRY, GONE, SCAN_BEGIN, SCAN_END, LOOKED, BATCH_END, BARRIER (of a request this machine made).  Borrows.
+/* ENTRY, GONE, FILE, SCAN_BEGIN, SCAN_END, LOOKED, BATCH_END, BARRIER (of a request this machine made).
+ * Borrows.
  */
 int drive_observe(struct drive *d, const struct observation *o, uint64_t now_ms);
 

@@ -82,7 +82,8 @@ static void observed(struct watch *w, const struct observation *o)
 
 	if (o->type == OBSERVED_BATCH_END)
 		w->in_batch = false;
-	else if ((o->type == OBSERVED_ENTRY || o->type == OBSERVED_GONE) && (o->flags & OBSERVED_LISTED) == 0)
+	else if ((o->type == OBSERVED_ENTRY || o->type == OBSERVED_GONE || o->type == OBSERVED_FILE) &&
+		 (o->flags & OBSERVED_LISTED) == 0)
 		w->in_batch = true; /* the other side of a rename may be still to come */
 	switch (o->type) {
 	case OBSERVED_BARRIER:
@@ -104,6 +105,7 @@ static void observed(struct watch *w, const struct observation *o)
 	case OBSERVED_LOOKED:
 	case OBSERVED_ROOT_GONE:
 	case OBSERVED_FAILED:
+	case OBSERVED_FILE:
 		break;
 	}
 	drive = find_drive(w, o->drive);

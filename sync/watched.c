@@ -271,6 +271,7 @@ void watched_observe(struct watched *w, const struct observation *o)
 	case OBSERVED_LOOKED:
 	case OBSERVED_BARRIER:
 	case OBSERVED_BATCH_END:
+	case OBSERVED_FILE:
 		break;
 	}
 	if (w->machine != NULL)

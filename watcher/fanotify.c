@@ -8,7 +8,11 @@
  *
  * A wake-up gathers names first and looks at them after its events have left the queue: whatever happens
  * later queues a new event.  When the directory cannot be opened any more it was deleted, and its parent's
- * event tells that. */
+ * event tells that.
+ *
+ * An event also tells which file it was about.  Where a name that was written to shows another file, or none,
+ * when it is looked at, the file is opened by its handle: if it lives on it has other names, and none of them
+ * had an event. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -24,6 +28,7 @@
 #include "watcher/batch.h"
 #include "watcher/fanotify_event.h"
 #include "watcher/known.h"
+#include "watcher/orphans.h"
 #include "watcher/place.h"
 
 enum {
@@ -38,7 +43,9 @@ enum { /* batch_name.seen */
        SEEN_CLOSE = 1 << 1,
        SEEN_RENAMED = 1 << 2,
        SEEN_CREATED = 1 << 3, /* a directory */
-       SEEN_OF_CHILD = SEEN_MODIFY | SEEN_CLOSE | SEEN_CREATED,
+       SEEN_ATTRIB = 1 << 4,
+       SEEN_CHANGED = SEEN_MODIFY | SEEN_CLOSE | SEEN_ATTRIB,
+       SEEN_OF_CHILD = SEEN_CHANGED | SEEN_CREATED,
 };
 
 #define GROUP_FLAGS                                                                                          \
@@ -57,6 +64,7 @@ struct fanotify_group {
 	struct backend base;
 	struct known known, outside;
 	struct batch batch;
+	struct orphans orphans;
 	unsigned open_dirs;
 	bool overflow;
 	bool left;   /* a directory left its drive … */
@@ -86,8 +94,13 @@ static int open_by_id(struct watch_drive *d, const struct file_id *id, int flags
 	r = file_id_to_handle(id, &h.handle);
 	if (r != 0)
 		return r;
-	fd = open_by_handle_at(mount_fd, &h.handle, flags | O_DIRECTORY | O_CLOEXEC);
+	fd = open_by_handle_at(mount_fd, &h.handle, flags | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
+}
+
+static int open_dir_by_id(struct watch_drive *d, const struct file_id *id, int flags)
+{
+	return open_by_id(d, id, flags | O_DIRECTORY);
 }
 
 /* An unlinked directory that somebody keeps open can still be opened, but it is nowhere. */
@@ -101,7 +114,7 @@ static int refuse_unlinked(int fd, struct stat *st)
 static int group_open_dir(struct backend *b, struct watch_drive *d, const struct file_id *dir,
 			  enum open_purpose purpose)
 {
-	int fd = open_by_id(d, dir, purpose == OPEN_TO_SCAN ? O_RDONLY : O_PATH), r;
+	int fd = open_dir_by_id(d, dir, purpose == OPEN_TO_SCAN ? O_RDONLY : O_PATH), r;
 	struct stat st;
 
 	(void)b;
@@ -169,7 +182,7 @@ static struct watch_drive *discover(struct fanotify_group *g, const struct file_
 
 		if (d->backend != &g->base)
 			continue;
-		fd = open_by_id(d, dir, O_PATH);
+		fd = open_dir_by_id(d, dir, O_PATH);
 		if (fd < 0)
 			continue;
 		inside = place_inside(fd, file_id_inode(&d->root), d->rule.device);
@@ -215,6 +228,14 @@ static bool is_outside(const struct fanotify_group *g, const struct file_id *dir
 	return known_get(&g->outside, handle_hash(dir)) != KNOWN_NOT;
 }
 
+/* What was changed under this name is not what stands there. */
+static void note_orphan(struct fanotify_group *g, const struct batch_name *n)
+{
+	if (n->seen & SEEN_CHANGED && n->child.len > 0 &&
+	    orphans_add(&g->orphans, &n->child, handle_hash(&n->child)) != 0)
+		g->overflow = true;
+}
+
 static void gather(struct fanotify_group *g, const struct fanotify_name *n, const struct file_id *child,
 		   unsigned seen)
 {
@@ -227,9 +248,9 @@ static void gather(struct fanotify_group *g, const struct fanotify_name *n, cons
 		g->overflow = true; /* no memory: something is lost */
 		return;
 	}
-	/* A name may stand for several files within a batch; who writes to the one that was replaced does not
-	 * matter. */
+	/* A name may stand for several files within a batch; what is told of it is about the last one. */
 	if (seen & SEEN_OF_CHILD && !file_id_equal(&name->child, child)) {
+		note_orphan(g, name);
 		name->seen &= (uint16_t)~SEEN_OF_CHILD;
 		name->child = *child;
 	}
@@ -269,6 +290,8 @@ static unsigned seen_of(uint64_t mask)
 		seen |= SEEN_MODIFY;
 	if (mask & FAN_CLOSE_WRITE)
 		seen |= SEEN_CLOSE;
+	if (mask & FAN_ATTRIB && !(mask & FAN_ONDIR))
+		seen |= SEEN_ATTRIB;
 	if (mask & FAN_CREATE && mask & FAN_ONDIR)
 		seen |= SEEN_CREATED;
 	return seen;
@@ -345,7 +368,7 @@ static bool open_batch_dir(struct fanotify_group *g, struct batch_dir *dir)
 	}
 	if (g->open_dirs >= OPEN_DIRS)
 		close_dirs(g);
-	dir->fd = open_by_id(dir->drive, &dir->id, O_PATH);
+	dir->fd = open_dir_by_id(dir->drive, &dir->id, O_PATH);
 	r = dir->fd < 0 ? dir->fd : complete_id(dir->fd, &dir->id);
 	if (r == 0) {
 		g->open_dirs++;
@@ -427,14 +450,70 @@ static void look_at(struct fanotify_group *g, const struct batch_name *n)
 	struct batch_dir *dir = &g->batch.dirs[n->dir];
 	struct observation o = {.name = g->batch.bytes + n->at, .name_len = n->len};
 
-	if (!open_batch_dir(g, dir))
+	if (!open_batch_dir(g, dir)) {
+		note_orphan(g, n);
 		return;
+	}
 	if (n->len == 1 && o.name[0] == '.') {
 		look_at_self(g, dir, n);
 		return;
 	}
 	o.dir = dir->id;
 	look_under(g, dir->drive, dir->fd, &o, n);
+	if (o.type != OBSERVED_ENTRY || !same_handle(&n->child, &o.id))
+		note_orphan(g, n);
+	if (o.type == OBSERVED_ENTRY && n->seen & SEEN_RENAMED)
+		orphans_placed(&g->orphans, handle_hash(&o.id));
+}
+
+static int open_anywhere(struct fanotify_group *g, const struct file_id *id, struct watch_drive **drive)
+{
+	struct watch_drive *d;
+	int fd = -ESTALE;
+
+	TAILQ_FOREACH(d, g->base.all, link)
+	{
+		if (d->backend != &g->base)
+			continue;
+		fd = open_by_id(d, id, O_PATH);
+		*drive = d;
+		if (fd >= 0)
+			break;
+	}
+	return fd;
+}
+
+/* The daemon knows which of its drives have a name of this file. */
+static void tell_orphan(struct fanotify_group *g, const struct file_id *id)
+{
+	struct observation o = {.type = OBSERVED_FILE};
+	struct watch_drive *d = NULL;
+	int fd = open_anywhere(g, id, &d), r;
+
+	if (fd < 0) {
+		g->overflow |= fd == -ENOMEM || fd == -EMFILE || fd == -ENFILE || fd == -EIO;
+		return;
+	}
+	r = entry_of_fd(fd, &d->rule, &o.id, &o.state);
+	close(fd);
+	if (r != 0 || o.state.kind == ENTRY_DIR || o.state.links == 0)
+		return;
+	TAILQ_FOREACH(d, g->base.all, link)
+	{
+		o.drive = d->number;
+		if (d->backend == &g->base)
+			channel_emit(g->base.channel, &o);
+	}
+}
+
+static void tell_orphans(struct fanotify_group *g)
+{
+	for (size_t i = 0; i < g->orphans.count && !channel_closed(g->base.channel); i++) {
+		const struct file_id *id = &g->orphans.ids[i];
+
+		if (!orphans_is_placed(&g->orphans, handle_hash(id)))
+			tell_orphan(g, id);
+	}
 }
 
 static ssize_t read_events(struct fanotify_group *g)
@@ -463,6 +542,7 @@ static ssize_t group_read(struct backend *b)
 	ssize_t n;
 
 	batch_clear(&g->batch);
+	orphans_clear(&g->orphans);
 	g->overflow = false;
 	n = read_events(g);
 	if (n <= 0)
@@ -470,6 +550,7 @@ static ssize_t group_read(struct backend *b)
 	for (size_t i = 0; i < g->batch.name_count && !channel_closed(b->channel); i++)
 		look_at(g, &g->batch.names[i]);
 	close_dirs(g);
+	tell_orphans(g);
 	if (g->overflow)
 		channel_emit(b->channel, &(struct observation){.type = OBSERVED_OVERFLOW});
 	channel_end_batch(b->channel);
@@ -485,7 +566,7 @@ static int probe_handles(struct watch_drive *d)
 
 	if (d->rule.form != FILE_ID_HANDLE)
 		return -EOPNOTSUPP;
-	fd = open_by_id(d, &d->root, O_PATH);
+	fd = open_dir_by_id(d, &d->root, O_PATH);
 	if (fd < 0)
 		return fd;
 	r = entry_id_of_fd(fd, &d->rule, &id);
@@ -562,6 +643,7 @@ static void group_free(struct backend *b)
 	known_deinit(&g->known);
 	known_deinit(&g->outside);
 	batch_deinit(&g->batch);
+	orphans_deinit(&g->orphans);
 	free(g);
 }
 

@@ -53,6 +53,8 @@ enum observation_type {
 	OBSERVED_ROOT_GONE =
 		10, /* the drive's root is deleted, unmounted or replaced; `error` says how it showed */
 	OBSERVED_FAILED = 11, /* this drive cannot be watched: `error` and `text`; no READY comes */
+	OBSERVED_FILE = 12,   /* fanotify: the file `id`, changed under a name that it has no more, is `state`
+			       * under its others, if the drive has any */
 };
 
 /* Flags of an ENTRY. */
@@ -83,8 +85,8 @@ struct observation {
 	int32_t error;              /* 0 or -errno */
 	enum watch_backend backend; /* READY */
 	struct file_id dir;         /* ENTRY, GONE, SCAN_*, LOOKED */
-	struct file_id id;          /* ENTRY; READY: the root's */
-	struct entry_state state;   /* ENTRY; READY: the root's */
+	struct file_id id;          /* ENTRY, FILE; READY: the root's */
+	struct entry_state state;   /* ENTRY, FILE; READY: the root's */
 	const char
 		*name; /* ENTRY, GONE, LOOKED: 1 to 255 bytes, no NUL and no '/'; borrowed from the buffer */
 	size_t name_len;

@@ -293,11 +293,45 @@ class Scenarios:
                     self.assert_truth(replica)
 
 
-class OnDiskTest(Scenarios, DaemonCase):
+class FanotifyScenarios(Scenarios):
+    """Files written to under a name that nobody saw: the event says which file it was.  inotify's do not."""
+
+    def test_a_link_that_came_and_went(self):
+        (self.root / "song").write_text("one\n")
+        replica = self.begin()
+        with self.daemon.blind():
+            os.link(self.root / "song", self.root / "other name")
+            self.append("other name")
+            (self.root / "other name").unlink()
+        self.assert_truth(replica)
+
+    def test_a_link_that_came_and_went_with_its_directory(self):
+        (self.root / "song").write_text("one\n")
+        replica = self.begin()
+        with self.daemon.blind():
+            (self.root / "folder").mkdir()
+            os.link(self.root / "song", self.root / "folder" / "song")
+            self.append("folder/song")
+            (self.root / "folder" / "song").unlink()
+            (self.root / "folder").rmdir()
+        self.assert_truth(replica)
+
+    def test_a_link_that_was_replaced_by_a_file_that_was_written_too(self):
+        (self.root / "song").write_text("one\n")
+        replica = self.begin()
+        with self.daemon.blind():
+            os.link(self.root / "song", self.root / "other name")
+            (self.root / "other name").chmod(0o640)
+            (self.root / "other name").unlink()
+            (self.root / "other name").write_text("another file\n")
+        self.assert_truth(replica)
+
+
+class OnDiskTest(FanotifyScenarios, DaemonCase):
     settings = {"backend": "fanotify"}
 
 
-class OnTmpfsTest(Scenarios, DaemonCase):
+class OnTmpfsTest(FanotifyScenarios, DaemonCase):
     settings = {"backend": "fanotify"}
 
     def make_root(self):

@@ -6,9 +6,12 @@
  * - a directory is FRESH only when the record of its creation is in the batch and carries its identity, and
  * everything that happens in it from then on is told.
  *
- * What no watcher can tell: a change made through one name of a file with several, when that name is gone
- * before it is looked at, or is outside of the drive or one of ours.  Such an inode is marked `blind` until
- * any of its names is told again. */
+ * - a file that was changed under a name which is another one's, or nobody's, when it is looked at is told by
+ * its identity (not by inotify, whose events name no file).
+ *
+ * What no watcher can tell: a change made through a name outside of the drive of a file that has one inside
+ * too; and for inotify, a change made through a name that is gone before it is looked at.  Such an inode is
+ * marked `blind` until any of its names is told again. */
 #include "tests/simulation/watcher.h"
 
 #include <assert.h>
@@ -455,6 +458,22 @@ static struct hints hints_of(const struct watcher *w, unsigned name)
 	return h;
 }
 
+/* Changed under a name that it has no more: by its identity the file can be found. */
+static void tell_file(struct watcher *w, const struct fs_event *e)
+{
+	uint16_t inode = fs_resolve(w->fs, e->child);
+
+	if (w->options.inotify || w->options.weak) {
+		lose(w, e);
+		return;
+	}
+	if (inode == 0 || w->fs->inodes[inode].kind == FS_DIR || w->fs->inodes[inode].kind == FS_PIPE ||
+	    w->fs->inodes[inode].names == 0 || !(e->type & (FS_MODIFY | FS_CLOSE | FS_ATTRIB)))
+		return;
+	read_state(w, inode, tell(w, OBSERVED_FILE));
+	w->fs->inodes[inode].blind = false;
+}
+
 static void look_at_name(struct watcher *w, unsigned name)
 {
 	const struct batch_name *n = &w->names[name];
@@ -463,11 +482,16 @@ static void look_at_name(struct watcher *w, unsigned name)
 
 	look(w, n->dir, n->slot, h.flags, h.fresh, h.created);
 	dir = open_dir(w, n->dir);
-	if (dir != 0 && is_told(w, dir, n->slot))
+	if (dir != 0)
 		found = w->fs->inodes[dir].entry[n->slot];
-	for (unsigned i = 0; i < w->batch_count; i++)
-		if (w->batch[i].name == name && w->batch[i].event.child.inode != found)
+	for (unsigned i = 0; i < w->batch_count; i++) {
+		if (w->batch[i].name != name)
+			continue;
+		if (w->batch[i].event.child.inode != found)
+			tell_file(w, &w->batch[i].event);
+		else if (dir == 0 || !is_told(w, dir, n->slot))
 			lose(w, &w->batch[i].event);
+	}
 }
 
 static void end_batch(struct watcher *w)
@@ -705,8 +729,10 @@ bool watcher_next(struct watcher *w, struct observation *out)
 		out->name = name_at(t->slot)->bytes;
 		out->name_len = name_at(t->slot)->len;
 	}
-	if (t->type == OBSERVED_ENTRY)
+	if (t->type == OBSERVED_ENTRY || t->type == OBSERVED_FILE) {
+		out->drive = 1;
 		watcher_make_id(w, t->id, &out->id);
+	}
 	if (t->type == OBSERVED_ENTRY && t->state.kind == ENTRY_SYMLINK)
 		out->target = target_at(t->target, &out->target_len);
 	return true;

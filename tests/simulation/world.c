@@ -311,7 +311,8 @@ static bool deliver(struct world *w)
 	w->observations++;
 	if (w->trace != NULL)
 		print_observation(w, &o);
-	w->mid_batch = (o.type == OBSERVED_ENTRY || o.type == OBSERVED_GONE) && !(o.flags & OBSERVED_LISTED);
+	w->mid_batch = (o.type == OBSERVED_ENTRY || o.type == OBSERVED_GONE || o.type == OBSERVED_FILE) &&
+		       !(o.flags & OBSERVED_LISTED);
 	if (o.type == OBSERVED_OVERFLOW)
 		lose(w);
 	else if (o.type == OBSERVED_BARRIER && o.request >= OUR_REQUESTS)
@@ -409,6 +410,7 @@ static void core(struct world *w, unsigned count)
 /* The daemon is killed while a step's transaction is open. */
 static void crash(struct world *w, unsigned at)
 {
+	struct expectation expectation = w->expectation;
 	uint64_t seq = w->seq;
 
 	if (!is_up(w))
@@ -425,6 +427,7 @@ static void crash(struct world *w, unsigned at)
 		memory_index_restore(w->txn);
 		oracle_restore(w->oracle);
 		w->seq = seq;
+		w->expectation = expectation;
 		w->crashed = false;
 	}
 	stop(w, true);

@@ -199,29 +199,50 @@ static void ask_scan(struct kit *k, struct model_dir *d)
 }
 
 /* What happened under one of several names happened to the file: the others show it too. */
-static void apply_to_links(struct kit *k, const struct model_entry *one)
+static void apply_to_links(struct kit *k, const struct observation *one)
 {
 	for (struct model_dir *d = k->model->all; d != NULL; d = d->next_all) {
 		for (struct model_entry *e = d->children; e != NULL; e = e->next_child) {
-			if (e->present && file_id_equal(&e->frame.o.id, &one->frame.o.id))
-				e->frame.o.state = one->frame.o.state;
+			if (e->present && file_id_equal(&e->frame.o.id, &one->id))
+				e->frame.o.state = one->state;
 		}
 	}
+}
+
+/* A file was changed through one of its names, which went before anybody looked: the others may show it. */
+static void look_at_links(struct kit *k, const struct file_id *id)
+{
+	for (struct model_dir *d = k->model->all; d != NULL; d = d->next_all) {
+		for (struct model_entry *e = d->children; e != NULL; e = e->next_child) {
+			if (e->present && file_id_equal(&e->frame.o.id, id))
+				kit_send_look(k, k->drive, &d->id, e->frame.name);
+		}
+	}
+}
+
+static bool had_links(const struct model_entry *e)
+{
+	return e->present && e->frame.o.state.kind != ENTRY_DIR && e->frame.o.state.links > 1;
 }
 
 static void apply_entry(struct kit *k, const struct kit_frame *f)
 {
 	struct model_dir *dir = model_dir(k->model, &f->o.dir), *below;
+	struct file_id before = {0};
 	struct model_entry *e;
 
 	if (dir == NULL)
 		return;
 	e = model_entry(k->model, dir, f->name);
+	if (had_links(e) && (f->o.type == OBSERVED_GONE || !file_id_equal(&e->frame.o.id, &f->o.id)))
+		before = e->frame.o.id;
 	e->frame = *f;
 	e->touched = k->model->clock;
 	e->present = f->o.type == OBSERVED_ENTRY;
+	if (before.len > 0)
+		look_at_links(k, &before);
 	if (e->present && f->o.state.kind != ENTRY_DIR && f->o.state.links > 1)
-		apply_to_links(k, e);
+		apply_to_links(k, &f->o);
 	if (!e->present || f->o.state.kind != ENTRY_DIR || f->o.state.mount)
 		return;
 	below = model_dir(k->model, &f->o.id);
@@ -276,6 +297,9 @@ static void apply(struct kit *k, const struct kit_frame *f)
 	case OBSERVED_ENTRY:
 	case OBSERVED_GONE:
 		apply_entry(k, f);
+		break;
+	case OBSERVED_FILE:
+		apply_to_links(k, &f->o);
 		break;
 	case OBSERVED_SCAN_BEGIN:
 		d = model_dir(k->model, &f->o.dir);
@@ -505,6 +529,17 @@ void kit_sync(struct kit *k)
 		kit_barrier(k);
 	} while (k->outstanding > 0);
 	model_collect(k->model, &k->root);
+}
+
+void kit_look_at_files(struct kit *k)
+{
+	for (struct model_dir *d = k->model->all; d != NULL; d = d->next_all) {
+		for (struct model_entry *e = d->children; e != NULL; e = e->next_child) {
+			if (e->present && e->frame.o.state.kind != ENTRY_DIR)
+				kit_send_look(k, k->drive, &d->id, e->frame.name);
+		}
+	}
+	kit_sync(k);
 }
 
 void kit_forget(struct kit *k)

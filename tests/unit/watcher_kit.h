@@ -60,6 +60,8 @@ const struct kit_frame *kit_wait(struct kit *k, enum observation_type type, uint
 void kit_barrier(struct kit *k);
 /* Barriers, and the scans and looks that they make necessary, until there is nothing left to ask. */
 void kit_sync(struct kit *k);
+/* Look at every file afresh. */
+void kit_look_at_files(struct kit *k);
 void kit_forget(struct kit *k);
 
 /* The newest frame of that type and name since kit_forget(), or NULL. */
