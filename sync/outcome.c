@@ -110,6 +110,8 @@ int outcome_replaced(struct drive *d, struct held *h, uint64_t occupant, unsigne
 	if (!weak)
 		changed = (changed & ~(unsigned)ITEM_MAYBE) | ITEM_CONTENT;
 	open = open_state(d, h, occupant, &owed);
+	if (owed && changed == 0)
+		changed = ITEM_MAYBE; /* a weak id that says nothing, and an announcement that is due */
 	if (changed != 0) {
 		r = emit_updated(d, &is, changed, open);
 	} else {
