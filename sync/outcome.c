@@ -114,14 +114,14 @@ int outcome_replaced(struct drive *d, struct held *h, uint64_t occupant, unsigne
 		changed = ITEM_MAYBE; /* a weak id that says nothing, and an announcement that is due */
 	if (changed != 0) {
 		r = emit_updated(d, &is, changed, open);
+		if (r == 0)
+			r = note_open(d, occupant, open);
 	} else {
 		is.rev_epoch = was.rev_epoch;
 		is.rev_seq = was.rev_seq;
 		r = index_update(d->txn, &is);
 	}
 	drive_forget_dir(d);
-	if (r == 0)
-		r = note_open(d, occupant, open);
 	if (r == 0)
 		r = outcome_for_links(d, &is, weak);
 	if (r == 0 && linked)
