@@ -14,6 +14,7 @@ sys.path.insert(0, str(HERE.parent / "integration"))
 from harness import Daemon, descendants, program  # noqa: E402
 
 SAMPLE_S = 0.05
+STORE_FILE = "/store.mdb"
 
 
 def use_build(folder):
@@ -89,7 +90,8 @@ def new_daemon(folder, root, **settings):
 
 
 class MemoryWatch:
-    """The largest anonymous and file-backed resident memory of each process of a daemon while it is watched, in KiB."""
+    """The largest resident memory of each process of a daemon while it is watched, in KiB: anonymous, of programs and
+    libraries, and the pages of the store that LMDB has mapped."""
 
     def __init__(self, daemon):
         self.names = dict(zip([daemon.pid] + descendants(daemon.pid), ["daemon", "starter", "watcher"]))
@@ -104,9 +106,9 @@ class MemoryWatch:
 
     def _sample(self):
         for pid, peak in self.peaks.items():
-            for key, value in self._fields(pid).items():
-                if key in peak:
-                    peak[key] = max(peak[key], value)
+            fields = self._fields(pid)
+            for key in peak:
+                peak[key] = max(peak[key], fields[key])
 
     @staticmethod
     def _fields(pid):
@@ -117,6 +119,18 @@ class MemoryWatch:
                 fields[key] = int(value.split()[0])
         return fields
 
+    @staticmethod
+    def _store(pid):
+        """Resident KiB of the store's file: they only grow, so once at the end will do."""
+        ours = False
+        for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
+            first, _, rest = line.partition(" ")
+            if not first.endswith(":"):
+                ours = line.endswith(STORE_FILE)
+            elif ours and first == "Rss:":
+                return int(rest.split()[0])
+        return 0
+
     def cpu_seconds(self):
         ticks = {}
         for pid in self.names:
@@ -125,13 +139,14 @@ class MemoryWatch:
         return ticks
 
     def end(self):
-        """[(process, peak anonymous KiB, peak file-backed KiB, CPU seconds)]"""
+        """[(process, peak anonymous KiB, peak of programs and libraries KiB, peak of LMDB's pages KiB, CPU seconds)]"""
         self._stop.set()
         self._thread.join()
         self._sample()
         cpu = self.cpu_seconds()
-        return [(self.names[pid], peak["RssAnon"], peak["RssFile"], cpu[self.names[pid]])
-                for pid, peak in self.peaks.items()]
+        store = {pid: self._store(pid) for pid in self.names}
+        return [(self.names[pid], peak["RssAnon"], max(0, peak["RssFile"] - store[pid]), store[pid],
+                 cpu[self.names[pid]]) for pid, peak in self.peaks.items()]
 
 
 def print_table(headings, rows):

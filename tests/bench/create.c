@@ -1,6 +1,6 @@
-/* create: many small files as fast as one process can make them, 1,000 to a directory.
+/* create: many small files as fast as one process can make them.
  *
- *     bench_create DIRECTORY FILES BYTES
+ *     bench_create DIRECTORY FILES BYTES [FILES-IN-A-DIRECTORY]
  *
  * Prints when it began and when it ended, in nanoseconds of the monotonic clock. */
 #include <errno.h>
@@ -44,23 +44,26 @@ static void new_file(int directory, unsigned long number, size_t bytes)
 
 int main(int argc, char **argv)
 {
-	unsigned long files = argc == 4 ? strtoul(argv[2], NULL, 10) : 0;
-	size_t bytes = argc == 4 ? strtoul(argv[3], NULL, 10) : 0;
+	unsigned long files = argc >= 4 ? strtoul(argv[2], NULL, 10) : 0;
+	size_t bytes = argc >= 4 ? strtoul(argv[3], NULL, 10) : 0;
+	unsigned long together = argc == 5 ? strtoul(argv[4], NULL, 10) : FILES_IN_DIRECTORY;
 	int directory = -1;
 	uint64_t began;
 
-	if (files == 0 || bytes > BYTES_MAX) {
-		fprintf(stderr, "usage: bench_create DIRECTORY FILES BYTES (at most %d)\n", BYTES_MAX);
+	if (files == 0 || together == 0 || bytes > BYTES_MAX) {
+		fprintf(stderr,
+			"usage: bench_create DIRECTORY FILES BYTES (at most %d) [FILES-IN-A-DIRECTORY]\n",
+			BYTES_MAX);
 		return 2;
 	}
 	if (chdir(argv[1]) != 0)
 		die(argv[1]);
 	began = monotonic_ns();
 	for (unsigned long i = 0; i < files; i++) {
-		if (i % FILES_IN_DIRECTORY == 0) {
+		if (i % together == 0) {
 			if (directory >= 0)
 				close(directory);
-			directory = new_directory(i / FILES_IN_DIRECTORY);
+			directory = new_directory(i / together);
 		}
 		new_file(directory, i, bytes);
 	}
