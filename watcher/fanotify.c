@@ -21,6 +21,7 @@
 #include <sys/fanotify.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -36,6 +37,7 @@ enum {
 	BATCH_BYTES = 512 * 1024,
 	OPEN_DIRS = 256,    /* descriptors kept during a batch */
 	OUTSIDE_MAX = 8192, /* directories remembered to lie in no drive */
+	HANDLE_TRIES = 100, /* to open a handle whose inode's number is being reused */
 };
 
 enum { /* batch_name.seen */
@@ -84,9 +86,24 @@ static uint64_t handle_hash(const struct file_id *id)
 	return XXH3_64bits(id->bytes + 8, id->len - 8);
 }
 
+/* While an inode's number is being given to a new file, ext4 answers ENOMEM for the old one's handle
+ * (iget_locked() finds an inode that is being created, and ext4_iget() takes that for no memory): a moment
+ * later it is ESTALE. */
+static int open_handle(int mount_fd, struct file_handle *handle, int flags)
+{
+	const struct timespec moment = {.tv_nsec = 100000};
+	int fd = open_by_handle_at(mount_fd, handle, flags);
+
+	for (int i = 0; fd < 0 && errno == ENOMEM && i < HANDLE_TRIES; i++) {
+		nanosleep(&moment, NULL);
+		fd = open_by_handle_at(mount_fd, handle, flags);
+	}
+	return fd < 0 ? -errno : fd;
+}
+
 static int open_by_id(struct watch_drive *d, const struct file_id *id, int flags)
 {
-	int mount_fd = watch_drive_fd(d), fd, r;
+	int mount_fd = watch_drive_fd(d), r;
 	union handle_buffer h;
 
 	if (mount_fd < 0)
@@ -94,8 +111,7 @@ static int open_by_id(struct watch_drive *d, const struct file_id *id, int flags
 	r = file_id_to_handle(id, &h.handle);
 	if (r != 0)
 		return r;
-	fd = open_by_handle_at(mount_fd, &h.handle, flags | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	return open_handle(mount_fd, &h.handle, flags | O_CLOEXEC);
 }
 
 static int open_dir_by_id(struct watch_drive *d, const struct file_id *id, int flags)
