@@ -25,6 +25,7 @@ struct backend {
 	int fd;          /* readable when there are events */
 	unsigned drives; /* how many it serves; 0: it can be freed */
 	bool unsettled;  /* names wait for what a scan may bring: read() also when there are no events */
+	bool quiet;      /* the next read() comes because nothing happened for a while; read() clears this */
 	bool found; /* a directory that was nowhere was seen again: the process retries and clears this */
 	bool check; /* a root may have gone: the process looks and clears this */
 	struct channel *channel; /* borrowed */

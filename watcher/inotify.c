@@ -31,9 +31,11 @@ enum {
 	READ_BYTES = 64 * 1024,
 	BATCH_BYTES = 512 * 1024,
 	OPEN_DIRS = 256,
-	HALF_WAIT_MS = 2,    /* for the other half of a rename */
-	RETRIES = 20,        /* milliseconds to wait for what explains why a directory cannot be opened */
-	DETACHED_MS = 10000, /* how long a directory may be nowhere before it counts as gone from the drive */
+	HALF_WAIT_MS = 2, /* for the other half of a rename */
+	RETRIES = 20,     /* milliseconds to wait for what explains why a directory cannot be opened */
+	DETACHED_MS =
+		5000, /* how long a directory may be nowhere before it counts as gone from the drive … */
+	DETACHED_QUIETS = 4, /* … or for how many reads in a row that come because nothing happens at all */
 	WAITING_MAX = 4096,  /* names in such directories */
 	LEFT_MAX = 65536,    /* directories remembered that left the drive */
 };
@@ -273,7 +275,8 @@ static uint32_t now_ms(void)
 }
 
 /* Who is detached may have been renamed after the events were read, or into a new directory that the daemon
- * has not asked to scan yet, and is seen again soon.  Who is not has left the drive. */
+ * has not asked to scan yet, and is seen again soon: while nothing happens and nothing is asked, nothing can
+ * show it.  Who is not has left the drive; should it come back all the same, everything is compared. */
 static void drop_detached(struct inotify_instance *in)
 {
 	struct tree_node *n, *next;
@@ -287,7 +290,8 @@ static void drop_detached(struct inotify_instance *in)
 		next = LIST_NEXT(n, sibling);
 		if (n->detached_ms == 0)
 			n->detached_ms = now;
-		else if (now - n->detached_ms > DETACHED_MS)
+		n->detached_quiets += in->base.quiet;
+		if (now - n->detached_ms > DETACHED_MS || n->detached_quiets >= DETACHED_QUIETS)
 			inotify_tree_drop(&in->tree, n, leave, in);
 	}
 	if (in->left.count > LEFT_MAX)
@@ -593,6 +597,7 @@ static ssize_t instance_read(struct backend *b)
 		batch_clear(&in->batch);
 	}
 	drop_detached(in);
+	b->quiet = false;
 	keep_waiting(in);
 	b->unsettled = in->waiting.name_count > 0 || !LIST_EMPTY(&in->tree.detached);
 	channel_end_batch(b->channel);

@@ -157,6 +157,7 @@ static void detach(struct inotify_tree *t, struct tree_node *n)
 {
 	unlink_node(t, n);
 	n->detached_ms = 0;
+	n->detached_quiets = 0;
 	LIST_INSERT_HEAD(&t->detached, n, sibling);
 }
 

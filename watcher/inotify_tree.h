@@ -31,9 +31,10 @@ struct tree_node {
 	LIST_HEAD(, tree_node) children;
 	LIST_ENTRY(tree_node) sibling; /* in the parent's children, or in the tree's detached */
 	struct file_id id;
-	int wd;               /* or TREE_UNWATCHED */
-	uint32_t detached_ms; /* the owner's: since when it is detached; 0: not noted yet */
-	bool deleted;         /* a delete event named it: it will not come back */
+	int wd;                  /* or TREE_UNWATCHED */
+	uint32_t detached_ms;    /* the owner's: since when it is detached; 0: not noted yet */
+	uint8_t detached_quiets; /* the owner's too: how often it was still detached when nothing happened */
+	bool deleted;            /* a delete event named it: it will not come back */
 	char *name;
 };
 

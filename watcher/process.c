@@ -31,7 +31,7 @@
 enum {
 	SCAN_PIECE = 512,   /* names looked at between two looks at the event queue */
 	SCAN_OPEN_COST = 4, /* opening and closing a directory costs as much as that many names */
-	UNSETTLED_MS = 100, /* how long a backend waits that is unsettled */
+	UNSETTLED_MS = 50,  /* how long a backend waits that is unsettled */
 	ROOT_CHECK_MS =
 		10000, /* an ancestor of a root may be renamed on another file system: no event tells */
 	BUSY_GAP_NS = 2000000,   /* wake-ups closer together than this are a burst … */
@@ -416,8 +416,10 @@ static void read_unsettled(struct watcher *w)
 	channel_resume(w->channel);
 	for (b = TAILQ_FIRST(&w->backends); b != NULL; b = next) {
 		next = TAILQ_NEXT(b, link);
-		if (b->unsettled)
-			read_backend(w, b);
+		if (!b->unsettled)
+			continue;
+		b->quiet = true; /* until that read is over, which may free b */
+		read_backend(w, b);
 	}
 }
 
