@@ -86,6 +86,12 @@ static uint64_t handle_hash(const struct file_id *id)
 	return XXH3_64bits(id->bytes + 8, id->len - 8);
 }
 
+/* Trouble of ours, after which nobody knows what was there. */
+static bool is_shortage(int error)
+{
+	return error == -ENOMEM || error == -EMFILE || error == -ENFILE || error == -EIO;
+}
+
 /* While an inode's number is being given to a new file, ext4 answers ENOMEM for the old one's handle
  * (iget_locked() finds an inode that is being created, and ext4_iget() takes that for no memory): a moment
  * later it is ESTALE. */
@@ -106,8 +112,11 @@ static int open_by_id(struct watch_drive *d, const struct file_id *id, int flags
 	int mount_fd = watch_drive_fd(d), r;
 	union handle_buffer h;
 
-	if (mount_fd < 0)
-		return mount_fd;
+	if (mount_fd < 0) { /* says nothing of what is looked for: that must not count as gone */
+		if (d->backend != NULL)
+			d->backend->check = true;
+		return is_shortage(mount_fd) ? mount_fd : -ENODEV;
+	}
 	r = file_id_to_handle(id, &h.handle);
 	if (r != 0)
 		return r;
@@ -199,6 +208,7 @@ static struct watch_drive *discover(struct fanotify_group *g, const struct file_
 		if (d->backend != &g->base)
 			continue;
 		fd = open_dir_by_id(d, dir, O_PATH);
+		g->overflow |= is_shortage(fd) || fd == -ENODEV;
 		if (fd < 0)
 			continue;
 		inside = place_inside(fd, file_id_inode(&d->root), d->rule.device);
@@ -395,8 +405,7 @@ static bool open_batch_dir(struct fanotify_group *g, struct batch_dir *dir)
 	dir->fd = -1;
 	dir->error = r;
 	g->base.check = true; /* mostly it was deleted, but the root may be gone */
-	if (r == -ENOMEM || r == -EMFILE || r == -ENFILE || r == -EIO)
-		g->overflow = true;
+	g->overflow |= is_shortage(r) || r == -ENODEV;
 	return false;
 }
 
@@ -507,7 +516,7 @@ static void tell_orphan(struct fanotify_group *g, const struct file_id *id)
 	int fd = open_anywhere(g, id, &d), r;
 
 	if (fd < 0) {
-		g->overflow |= fd == -ENOMEM || fd == -EMFILE || fd == -ENFILE || fd == -EIO;
+		g->overflow |= is_shortage(fd) || fd == -ENODEV;
 		return;
 	}
 	r = entry_of_fd(fd, &d->rule, &o.id, &o.state);

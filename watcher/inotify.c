@@ -166,7 +166,10 @@ static int try_open(struct inotify_instance *in, const struct file_id *dir)
 	struct tree_node *n = inotify_tree_by_id(&in->tree, dir);
 
 	if (n == NULL)
-		return known_get(&in->deleted, file_id_hash(dir)) == KNOWN_NOT ? -EBUSY : -ESTALE;
+		return known_get(&in->deleted, file_id_hash(dir)) == KNOWN_NOT &&
+				       known_get(&in->left, file_id_hash(dir)) == KNOWN_NOT
+			       ? -EBUSY
+			       : -ESTALE;
 	if (n->deleted)
 		return -ESTALE;
 	return inotify_tree_depth(&in->tree, n) < 0 ? -EAGAIN : open_node(in, n);

@@ -567,6 +567,8 @@ static int run(struct watcher *w)
 		read_backends(w);
 		if (r == 0)
 			read_unsettled(w);
+		if (take_doubts(w)) /* before a look: where the root is gone nothing else is */
+			check_roots(w);
 		serve_urgent(w);
 		if (take_doubts(w))
 			check_roots(w);
