@@ -150,8 +150,10 @@ static uint64_t next_deadline(struct engine *e)
 		if (w->fd < 0)
 			at = earlier(at, w->restart_ms);
 	}
-	for (size_t i = 0; i < e->options.drive_count; i++)
-		at = earlier(at, watched_deadline(&e->watched[i]));
+	for (size_t i = 0; i < e->options.drive_count; i++) {
+		if (!e->watched[i].watch->in_batch) /* else what is due waits for the rest of the batch */
+			at = earlier(at, watched_deadline(&e->watched[i]));
+	}
 	return at;
 }
 
