@@ -39,6 +39,9 @@ struct drive_output {
 	/* A walk that drive_reconcile() began has ended.  `error` 0, or the first -errno that made it
 	 * incomplete. */
 	void (*reconciled)(void *context, uint64_t entries, uint64_t changes, int error);
+	/* A subtree that arrived could not be read as a whole, and no walk of drive_reconcile() is there to
+	 * say so. */
+	void (*missed)(void *context, int error);
 };
 
 struct drive_options {

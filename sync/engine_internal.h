@@ -90,13 +90,17 @@ struct watched {
 	enum drive_state state;
 	char why[256];
 	enum watch_backend backend;
-	bool weak_barrier, incomplete, had_ready;
+	bool weak_barrier, had_ready;
+	bool incomplete; /* something could not be read: until a run of all completes nobody knows the truth
+			  */
+	char incomplete_why[256];
 	uint64_t retry_ms; /* offline: when to try again */
 	struct run run, queued;
 	struct run_row last_run;
 	struct waiting_barrier *barriers;
 	bool advanced;      /* records were appended in this transaction */
 	bool sweep;         /* rows of deleted directories are left */
+	bool prune;         /* more records are left than are to be kept */
 	bool dirty, urgent; /* status to tell, at once */
 	uint64_t told_ms, progress_ms;
 	uint64_t entries; /* of the index, as last counted */

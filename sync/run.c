@@ -183,8 +183,10 @@ void run_ended(struct watched *w, uint64_t entries, uint64_t changes, int error)
 	if (error != 0)
 		snprintf(w->run.row.error, sizeof(w->run.row.error), "not everything could be read: %s",
 			 strerror(-error));
-	if (w->run.loss)
+	if (w->run.loss || w->run.path == NULL) {
 		w->incomplete = error != 0;
+		snprintf(w->incomplete_why, sizeof(w->incomplete_why), "%s", w->run.row.error);
+	}
 	w->row.indexed = true;
 	drive_set_silent(w->machine, false);
 	if (r == 0)

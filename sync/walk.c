@@ -368,7 +368,7 @@ static int look_more(struct drive *d, struct walk *w)
 
 static void finish(struct drive *d, struct walk *w)
 {
-	bool reconcile = w->reconcile;
+	bool reconcile = w->reconcile, told = false;
 	uint64_t entries = w->entries, changes = w->changes;
 	int error = w->error;
 
@@ -376,12 +376,14 @@ static void finish(struct drive *d, struct walk *w)
 		if (run->reconcile) { /* what it found to be new belongs to it */
 			run->entries += entries;
 			run->error = run->error == 0 ? error : run->error;
+			told = true;
 		}
 	}
-
 	walk_free(d, w);
 	if (reconcile)
 		d->options.output.reconciled(d->options.output.context, entries, changes, error);
+	else if (error != 0 && !told)
+		d->options.output.missed(d->options.output.context, error);
 }
 
 /* Returns 1 when w is finished and freed. */

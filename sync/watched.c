@@ -93,6 +93,23 @@ static void on_reconciled(void *context, uint64_t entries, uint64_t changes, int
 	run_ended(context, entries, changes, error);
 }
 
+static void on_missed(void *context, int error)
+{
+	struct watched *w = context;
+
+	w->incomplete = true;
+	if (error == -ENOSPC)
+		snprintf(w->incomplete_why, sizeof(w->incomplete_why), "%s",
+			 "new directories cannot be watched: raise the sysctl fs.inotify.max_user_watches, "
+			 "then "
+			 "trigger a run");
+	else
+		snprintf(w->incomplete_why, sizeof(w->incomplete_why),
+			 "a directory that appeared could not be read (%s): mend that, then trigger a run",
+			 strerror(-error));
+	watched_settle_state(w);
+}
+
 /* State. */
 
 void watched_set_state(struct watched *w, enum drive_state state, const char *why)
@@ -119,7 +136,7 @@ void watched_settle_state(struct watched *w)
 	else if (w->run.row.run != 0)
 		watched_set_state(w, DRIVE_RECONCILING, w->why);
 	else if (w->incomplete)
-		watched_set_state(w, DRIVE_DEGRADED, w->last_run.error);
+		watched_set_state(w, DRIVE_DEGRADED, w->incomplete_why);
 	else
 		watched_set_state(w, DRIVE_LIVE, w->why);
 }
@@ -182,7 +199,8 @@ static int make_machine(struct watched *w, bool weak_ids)
 			   .barrier = on_barrier,
 			   .change = on_change,
 			   .next_rev = on_next_rev,
-			   .reconciled = on_reconciled},
+			   .reconciled = on_reconciled,
+			   .missed = on_missed},
 	};
 
 	return drive_new(&w->machine, &options);
@@ -285,14 +303,14 @@ void watched_observe(struct watched *w, const struct observation *o)
 /* Old records and what deleted directories left go a little at a time. */
 static int tidy(struct watched *w, struct store_txn *txn, bool *more)
 {
-	bool left = false;
 	int r = 0;
 
+	w->prune = false;
 	if (w->tail.seq - w->floor + 1 > w->config->retain_changes + w->config->retain_changes / 16) {
-		r = journal_prune(w->journal, txn, w->config->retain_changes, PRUNE_LIMIT, &left);
+		r = journal_prune(w->journal, txn, w->config->retain_changes, PRUNE_LIMIT, &w->prune);
 		if (r == 0)
 			r = journal_floor(w->journal, txn, &w->floor);
-		*more |= left;
+		*more |= w->prune;
 		w->dirty = true;
 	}
 	if (r == 0 && w->sweep) {
@@ -308,7 +326,7 @@ int watched_step(struct watched *w, bool *more)
 	bool due = w->machine != NULL && drive_deadline(w->machine) <= engine_now_ms();
 	int r = 0;
 
-	if (!due && !w->sweep)
+	if (!due && !w->sweep && !w->prune)
 		return 0;
 	txn = engine_txn(w->engine);
 	if (txn == NULL)
@@ -330,7 +348,7 @@ int watched_step(struct watched *w, bool *more)
 
 uint64_t watched_deadline(const struct watched *w)
 {
-	uint64_t at = w->sweep ? 0 : UINT64_MAX, other;
+	uint64_t at = w->sweep || w->prune ? 0 : UINT64_MAX, other;
 
 	if (w->machine == NULL)
 		return at < w->retry_ms ? at : w->retry_ms;

@@ -111,6 +111,17 @@ static void on_reconciled(void *context, uint64_t entries, uint64_t changes, int
 	w->walk_changes = changes;
 }
 
+static void on_missed(void *context, int error)
+{
+	struct world *w = context;
+
+	if (w->trace != NULL)
+		fprintf(w->trace, "    missed: error %d\n", error);
+	if (!w->faulty)
+		failure_set(&w->failure, "WALK",
+			    "a subtree could not be read, and nothing was wrong with it");
+}
+
 /* ---- lives ---- */
 
 int world_init(struct world *w)
@@ -176,7 +187,8 @@ static void start_daemon(struct world *w)
 			   .barrier = on_barrier,
 			   .change = on_change,
 			   .next_rev = on_next_rev,
-			   .reconciled = on_reconciled},
+			   .reconciled = on_reconciled,
+			   .missed = on_missed},
 	};
 	int r = drive_new(&w->drive, &options);
 

@@ -121,6 +121,13 @@ static void on_reconciled(void *context, uint64_t entries, uint64_t changes, int
 	f->error = error;
 }
 
+static void on_missed(void *context, int error)
+{
+	struct fixture *f = context;
+
+	f->error = error;
+}
+
 /* Fixture. */
 
 static void begin(struct fixture *f)
@@ -139,7 +146,8 @@ static int setup(void **state)
 						   .barrier = on_barrier,
 						   .change = on_change,
 						   .next_rev = on_next_rev,
-						   .reconciled = on_reconciled}};
+						   .reconciled = on_reconciled,
+						   .missed = on_missed}};
 	struct store_options store = {.directory = f->directory, .no_sync = true, .max_bytes = 1 << 28};
 	struct file_id root_id = id(ROOT);
 	struct index_node root;
@@ -573,6 +581,21 @@ static void test_a_directory_that_arrives_with_content_is_scanned(void **state)
 	assert_told(f, "created tree/leaf\n");
 }
 
+static void test_a_directory_that_arrives_and_cannot_be_read_is_said(void **state)
+{
+	struct fixture *f = *state;
+	struct asked a;
+
+	SEE(f, ROOT, "tree", DIR(9), .flags = OBSERVED_RENAMED);
+	settle(f);
+	a = take_asked(f, 's');
+	scan_marker(f, OBSERVED_SCAN_BEGIN, &a, 0);
+	scan_marker(f, OBSERVED_SCAN_END, &a, -EACCES);
+	step_at(f, f->now);
+	assert_told(f, "created tree\n");
+	assert_int_equal(f->error, -EACCES);
+}
+
 static void test_a_barrier_passes_when_what_arrived_is_scanned(void **state)
 {
 	struct fixture *f = *state;
@@ -701,6 +724,7 @@ int main(void)
 		TEST(test_an_open_file_is_announced_and_again_when_it_is_closed),
 		TEST(test_a_writer_that_was_never_heard_to_close_is_given_up),
 		TEST(test_a_directory_that_arrives_with_content_is_scanned),
+		TEST(test_a_directory_that_arrives_and_cannot_be_read_is_said),
 		TEST(test_a_barrier_passes_when_what_arrived_is_scanned),
 		TEST(test_an_unlisted_name_is_deleted_only_after_a_look),
 		TEST(test_an_unreadable_directory_deletes_nothing),
