@@ -1,5 +1,7 @@
-/* One HTTP request and its answer.  The answer is prepared wherever it becomes known (at once, or when the
- * engine has answered) and written when libwebsockets says that the socket takes it, as plain HTTP/1.1. */
+/* One HTTP request and its answer, after which the connection is closed: libwebsockets 4.1 takes the head of
+ * a request with a body that was sent behind another one for that body, and then never comes to an end with
+ * it.  The answer is prepared wherever it becomes known (at once, or when the engine has answered) and
+ * written when libwebsockets says that the socket takes it, as plain HTTP/1.1. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,7 +44,7 @@ static void ready(struct exchange *x, int status, const char *content_type)
 	x->status = status;
 	snprintf(x->content_type, sizeof(x->content_type), "%s", content_type);
 	x->answered = true;
-	if (x->peer->wsi != NULL && (x->complete || x->close_after))
+	if (x->peer->wsi != NULL && (x->complete || x->unread))
 		lws_callback_on_writable(x->peer->wsi);
 }
 
@@ -89,10 +91,9 @@ static void compose(struct exchange *x, struct text *out)
 	int n = snprintf(
 		head, sizeof(head),
 		"HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n"
-		"X-Content-Type-Options: nosniff\r\n%s%s%s\r\n",
+		"X-Content-Type-Options: nosniff\r\nConnection: close\r\n%s%s\r\n",
 		x->status, status_text(x->status), x->content_type, x->answer.len,
-		x->headers != NULL ? x->headers : "", x->status == 503 ? "Retry-After: 1\r\n" : "",
-		x->close_after ? "Connection: close\r\n" : "");
+		x->headers != NULL ? x->headers : "", x->status == 503 ? "Retry-After: 1\r\n" : "");
 
 	text_add(out, head, (size_t)n < sizeof(head) ? (size_t)n : sizeof(head) - 1);
 	if (x->method != METHOD_HEAD)
@@ -115,19 +116,12 @@ static int write_answer(struct exchange *x)
 int exchange_writable(struct peer *p)
 {
 	struct exchange *x = p->exchange;
-	bool close_after;
 
-	if (x == NULL || !x->answered || x->sent || !(x->complete || x->close_after))
+	if (x == NULL || !x->answered || x->sent || !(x->complete || x->unread))
 		return 0;
-	close_after = x->close_after;
-	if (write_answer(x) != 0)
-		return -1;
-	exchange_free(p);
-	p->since_ms = now_ms(p->server);
-	tick_need(p->server);
-	if (close_after || p->server->stopping)
-		return -1; /* what is buffered still goes out */
-	return lws_http_transaction_completed(p->wsi) != 0 ? -1 : 0;
+	if (write_answer(x) == 0)
+		exchange_free(p);
+	return -1; /* what is buffered still goes out */
 }
 
 void exchange_free(struct peer *p)
@@ -183,7 +177,7 @@ static long long content_length(struct exchange *x)
 
 static void refuse(struct exchange *x, int status, const char *code, const char *message)
 {
-	x->close_after = true; /* nobody knows where the next request would begin */
+	x->unread = true; /* nobody knows where the next request would begin */
 	exchange_error(x, status, code, message);
 }
 
@@ -228,10 +222,10 @@ static int answer_expectation(struct exchange *x)
 {
 	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
-	if (!has_header(x, WSI_TOKEN_HTTP_EXPECT) || x->body_expected == 0)
+	if (!has_header(x, WSI_TOKEN_HTTP_EXPECT) || content_length(x) <= 0)
 		return 0;
 	if (x->answered) {
-		x->close_after = true; /* it waits before it sends the body, which then never comes */
+		x->unread = true; /* it waits before it sends the body, which then never comes */
 		return 0;
 	}
 	return lws_write(x->peer->wsi, (unsigned char *)go_on, sizeof(go_on) - 1, LWS_WRITE_HTTP) < 0 ? -1
@@ -283,7 +277,7 @@ int exchange_begin(struct peer *p, const char *uri)
 		check_content_type(x);
 	if (answer_expectation(x) != 0)
 		return -1;
-	if (x->close_after)
+	if (x->unread)
 		lws_callback_on_writable(p->wsi);
 	else if (content_length(x) <= 0)
 		return exchange_complete(p);
@@ -341,7 +335,7 @@ int exchange_refuse_upgrade(struct peer *p, int error)
 
 	if (x == NULL)
 		return -1;
-	x->close_after = x->complete = true;
+	x->unread = x->complete = true;
 	if (error == -EACCES) {
 		x->headers = "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n";
 		exchange_error(x, 401, "unauthorized", "this token is not valid here");

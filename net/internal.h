@@ -383,7 +383,8 @@ struct exchange {
 	struct text body;
 	uint64_t since_ms;
 	uint64_t body_expected;
-	bool too_large, complete, answered, sent, close_after;
+	bool too_large, complete, answered, sent;
+	bool unread; /* answered without waiting for its body */
 	int status;
 	const char *headers; /* further ones, each with CRLF */
 	struct text answer;

@@ -266,7 +266,7 @@ static void say_bye(struct server *s)
 		} else if (c == NULL && p->exchange == NULL) {
 			peer_kill(p);
 		} else if (c == NULL) {
-			p->exchange->close_after = true;
+			p->exchange->unread = true;
 			exchange_error(p->exchange, 503, "busy", "the server is stopping");
 		}
 	}

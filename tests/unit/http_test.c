@@ -156,27 +156,7 @@ static void test_bodies_are_checked(void **state)
 	expect_error(f, 400, "bad_request", "GET", "/api/sync/history?drive=music&more=1", f->token, NULL);
 }
 
-static void test_paths_and_methods_are_checked(void **state)
-{
-	struct net_fixture *f = *state;
-	struct net_client *c = net_connect(f);
-	char *head;
-
-	expect_error(f, 404, "not_found", "GET", "/api/nothing", f->token, NULL);
-	expect_error(f, 404, "not_found", "DELETE", "/api/tokens/0", f->token, NULL);
-	expect_error(f, 404, "not_found", "DELETE", "/api/tokens/x", f->token, NULL);
-	expect_error(f, 404, "not_found", "DELETE", "/api/tokens/99", f->token, NULL);
-	expect_error(f, 404, "not_found", "DELETE", "/api/tokens/1/2", f->token, NULL);
-	assert_int_equal(net_http(c, "DELETE /api/sync/status HTTP/1.1\r\nHost: t\r\n\r\n", &head, NULL),
-			 405);
-	assert_non_null(strstr(head, "\r\nAllow: GET, HEAD\r\n"));
-	free(head);
-	assert_int_equal(net_http(c, "GET /ws HTTP/1.1\r\nHost: t\r\n\r\n", NULL, NULL),
-			 426); /* the same connection */
-	net_client_free(c);
-}
-
-/* What is wrong with the body's framing; `headers` begin with the request line. */
+/* A request as it is, on a connection of its own: the status. */
 static int raw(struct net_fixture *f, const char *text, char **head)
 {
 	struct net_client *c = net_connect(f);
@@ -184,6 +164,22 @@ static int raw(struct net_fixture *f, const char *text, char **head)
 
 	net_client_free(c);
 	return status;
+}
+
+static void test_paths_and_methods_are_checked(void **state)
+{
+	struct net_fixture *f = *state;
+	char *head;
+
+	expect_error(f, 404, "not_found", "GET", "/api/nothing", f->token, NULL);
+	expect_error(f, 404, "not_found", "DELETE", "/api/tokens/0", f->token, NULL);
+	expect_error(f, 404, "not_found", "DELETE", "/api/tokens/x", f->token, NULL);
+	expect_error(f, 404, "not_found", "DELETE", "/api/tokens/99", f->token, NULL);
+	expect_error(f, 404, "not_found", "DELETE", "/api/tokens/1/2", f->token, NULL);
+	assert_int_equal(raw(f, "DELETE /api/sync/status HTTP/1.1\r\nHost: t\r\n\r\n", &head), 405);
+	assert_non_null(strstr(head, "\r\nAllow: GET, HEAD\r\n"));
+	free(head);
+	assert_int_equal(raw(f, "GET /ws HTTP/1.1\r\nHost: t\r\n\r\n", NULL), 426);
 }
 
 static void test_framing_of_bodies_is_checked(void **state)
@@ -228,8 +224,6 @@ static void test_a_large_body_is_read_and_refused(void **state)
 	net_send_raw(c, text, strlen(text));
 	net_send_raw(c, body, BODY_MAX_BYTES + 1);
 	assert_int_equal(net_http(c, "", NULL, NULL), 413);
-	assert_int_equal(net_http(c, "GET /healthz HTTP/1.1\r\nHost: t\r\n\r\n", NULL, NULL),
-			 200); /* goes on */
 	free(body);
 	net_client_free(c);
 }
@@ -253,9 +247,14 @@ static void test_an_expectation_is_answered(void **state)
 			     "100-continue\r\nContent-Length: 9\r\n\r\n",
 			     NULL),
 			 401);
+	assert_int_equal(raw(f,
+			     "POST /api/sync/barrier HTTP/1.1\r\nHost: t\r\nExpect: "
+			     "100-continue\r\nContent-Length: 100000\r\n\r\n",
+			     NULL),
+			 413);
 }
 
-static void test_requests_may_be_pipelined_behind_one_that_waits(void **state)
+static void test_what_is_pipelined_behind_a_request_is_not_served(void **state)
 {
 	struct net_fixture *f = *state;
 	struct net_client *c = net_connect(f);
@@ -265,7 +264,7 @@ static void test_requests_may_be_pipelined_behind_one_that_waits(void **state)
 	snprintf(text, sizeof(text),
 		 "POST /api/sync/barrier HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer %s\r\n"
 		 "Content-Type: application/json\r\nContent-Length: 24\r\n\r\n{\"stream\":\"drive:music\"}"
-		 "GET /healthz HTTP/1.1\r\nHost: t\r\n\r\nGET /nothing HTTP/1.1\r\nHost: t\r\n\r\n",
+		 "POST /healthz HTTP/1.1\r\nHost: t\r\nContent-Length: 2\r\n\r\n{}",
 		 f->token);
 	net_send_raw(c, text, strlen(text));
 	while (f->engine.count == 0)
@@ -275,9 +274,21 @@ static void test_requests_may_be_pipelined_behind_one_that_waits(void **state)
 	assert_int_equal(f->engine.count, 1);
 	f->hold = false;
 	assert_int_equal(net_http(c, "", NULL, NULL), 200);
-	assert_int_equal(net_http(c, "", NULL, NULL), 200);
-	assert_int_equal(net_http(c, "", NULL, NULL), 404);
 	net_client_free(c);
+}
+
+/* libwebsockets never came to an end with the second one. */
+static void test_a_body_behind_a_request_without_one_hurts_nobody(void **state)
+{
+	static const char text[] = "GET /healthz HTTP/1.1\r\nHost: t\r\n\r\n"
+				   "POST /healthz HTTP/1.1\r\nHost: t\r\nContent-Length: 2\r\n\r\n{}";
+	struct net_fixture *f = *state;
+	struct net_client *c = net_connect(f);
+
+	net_send_raw(c, text, strlen(text));
+	assert_int_equal(net_http(c, "", NULL, NULL), 200);
+	net_client_free(c);
+	assert_int_equal(raw(f, "GET /healthz HTTP/1.1\r\nHost: t\r\n\r\n", NULL), 200);
 }
 
 static void test_what_is_no_http_is_closed(void **state)
@@ -484,7 +495,8 @@ int main(void)
 		HTTP_TEST(test_framing_of_bodies_is_checked),
 		HTTP_TEST(test_a_large_body_is_read_and_refused),
 		HTTP_TEST(test_an_expectation_is_answered),
-		HTTP_TEST(test_requests_may_be_pipelined_behind_one_that_waits),
+		HTTP_TEST(test_what_is_pipelined_behind_a_request_is_not_served),
+		HTTP_TEST(test_a_body_behind_a_request_without_one_hurts_nobody),
 		HTTP_TEST(test_what_is_no_http_is_closed),
 		HTTP_TEST(test_a_body_that_never_ends_is_closed),
 		HTTP_TEST(test_a_token_in_a_long_header_section_is_read),
