@@ -42,6 +42,7 @@ static int cursor_of(struct store_txn *txn, enum table table, MDB_cursor **out)
 
 	if (txn->cursors[table] == NULL) {
 		r = mdb_cursor_open(txn->txn, txn->store->tables[table], &txn->cursors[table]);
+		txn->stale[table] = r != 0;
 	} else if (txn->stale[table]) {
 		r = mdb_cursor_renew(txn->txn, txn->cursors[table]);
 		txn->stale[table] = r != 0;

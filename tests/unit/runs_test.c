@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "store/index.h"
 #include "store/runs.h"
 #include "store_fixture.h"
 
@@ -44,6 +45,26 @@ static void test_run_comes_back_as_it_was_put(void **state)
 	assert_string_equal(got.path, row.path);
 	assert_string_equal(got.error, row.error);
 	assert_int_equal(runs_get(f->txn, f->drive.drive, 2, &got), RUNS_NONE);
+}
+
+/* A transaction that was used before, for other tables: its cursor into this one is new. */
+static void test_history_of_the_first_drive_is_not_that_of_the_last(void **state)
+{
+	struct fixture *f = *state;
+	struct drive_row other;
+	uint64_t count;
+
+	fixture_begin(f, STORE_WRITE);
+	assert_int_equal(drives_add(f->txn, "other", &other), 0);
+	put(f, f->drive.drive, 1);
+	put(f, other.drive, 7);
+	fixture_commit(f);
+	fixture_begin(f, STORE_READ);
+	assert_int_equal(index_count(f->txn, other.drive, &count), 0);
+	fixture_commit(f);
+	fixture_begin(f, STORE_READ);
+	assert_int_equal(runs_before(f->txn, f->drive.drive, 0, &got), 0);
+	assert_int_equal(got.run, 1);
 }
 
 static void test_history_goes_back_from_the_newest_within_a_drive(void **state)
@@ -107,6 +128,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		store_test(test_run_comes_back_as_it_was_put),
 		store_test(test_history_goes_back_from_the_newest_within_a_drive),
+		store_test(test_history_of_the_first_drive_is_not_that_of_the_last),
 		store_test(test_pruning_keeps_the_newest_of_one_drive),
 		cmocka_unit_test(test_names_are_those_of_the_protocol),
 	};
