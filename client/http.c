@@ -125,11 +125,13 @@ static int read_answer(const struct http *h, long status, const struct body *b, 
 	return CLIENT_REFUSED;
 }
 
-static void set_options(CURL *curl, const struct endpoint *e, const char *method, const char *body)
+static void set_options(CURL *curl, const struct http *h, const char *method, const char *body)
 {
+	const struct endpoint *e = &h->endpoint;
+
 	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)ANSWER_SECONDS);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT, h->patient ? 0L : (long)ANSWER_SECONDS);
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
 	if (e->socket != NULL) {
@@ -153,7 +155,7 @@ static int perform(const struct http *h, CURL *curl, const char *method, const c
 	if (asprintf(&url, "%s%s", h->endpoint.url, path) < 0)
 		return -1;
 	if (make_headers(&h->endpoint, body != NULL, &headers)) {
-		set_options(curl, &h->endpoint, method, body);
+		set_options(curl, h, method, body);
 		curl_easy_setopt(curl, CURLOPT_URL, url);
 		curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
 		curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, reason);

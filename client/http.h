@@ -7,6 +7,7 @@
 
 struct http {
 	struct endpoint endpoint;
+	bool patient; /* wait for the answer as long as it takes */
 };
 
 /* Returns an enum client_exit, having said on stderr what was wrong. */

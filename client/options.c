@@ -1,6 +1,7 @@
 #include "client/options.h"
 
 #include <getopt.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,6 +114,19 @@ static bool set_expires(struct options *o, const char *value, char *error)
 	return false;
 }
 
+/* What goes to the server must be UTF-8: jansson would leave it out without a word. */
+static bool is_text(const char *value, const char *name, char *error)
+{
+	json_t *text = json_string(value);
+	bool good = text != NULL && *value != '\0';
+
+	json_decref(text);
+	if (!good)
+		snprintf(error, OPTIONS_ERROR_MAX, "%s%s: this is empty, or no UTF-8", name[0] ? "--" : "",
+			 name);
+	return good;
+}
+
 static bool set_value(struct options *o, enum option_bit bit, const char *value, char *error)
 {
 	switch (bit) {
@@ -167,6 +181,10 @@ static bool take_arguments(struct options *o, int argc, char **argv, char *error
 			snprintf(error, OPTIONS_ERROR_MAX, "`%.80s` is one argument too many", argv[i]);
 			return false;
 		}
+		if (!is_text(argv[i], "", error)) {
+			snprintf(error, OPTIONS_ERROR_MAX, "an argument is empty, or no UTF-8");
+			return false;
+		}
 		o->args[o->arg_count++] = argv[i];
 	}
 	return true;
@@ -204,6 +222,9 @@ static bool take_option(struct options *o, int answer, char **argv, char *error)
 	}
 	s = &spellings[answer - FIRST_ANSWER];
 	o->given |= s->bit;
+	if ((s->bit & (OPTION_AFTER | OPTION_EVENTS | OPTION_CLIENT | OPTION_NAME | OPTION_DRIVE)) != 0 &&
+	    !is_text(optarg, s->name, error))
+		return false;
 	return set_value(o, s->bit, optarg, error);
 }
 

@@ -16,6 +16,7 @@
 
 struct tail {
 	bool json;
+	bool failed; /* what was handed out last did not get out */
 	enum lines_style style;
 };
 
@@ -43,9 +44,11 @@ static void on_item(void *context, const json_t *item, const char *cursor)
 
 static bool on_frame(void *context)
 {
-	(void)context;
+	struct tail *t = context;
+
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return true;
+	t->failed = true;
 	complain("cannot write to standard output: %s", strerror(errno));
 	return false;
 }
@@ -88,7 +91,7 @@ static int follow(const struct endpoint *e, const struct options *o, const char 
 		.notice = on_notice,
 	});
 	cursor = feed_cursor(feed);
-	if (cursor != NULL && (o->after == NULL || strcmp(cursor, o->after) != 0))
+	if (cursor != NULL && !t.failed && (o->after == NULL || strcmp(cursor, o->after) != 0))
 		complain("resume with --after %s", cursor);
 	feed_free(feed);
 	return r;

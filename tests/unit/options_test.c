@@ -38,6 +38,16 @@ static void test_options_and_arguments_may_be_mixed(void **state)
 	assert_null(options.token);
 }
 
+static void test_what_is_sent_must_be_text(void **state)
+{
+	(void)state;
+	assert_false(parse("tail", "--after", "", "music", NULL));
+	assert_non_null(strstr(error, "--after"));
+	assert_false(parse("tail", "--events", "caf\xe9", "music", NULL));
+	assert_false(parse("trigger", "music", "caf\xe9", NULL));
+	assert_true(parse("token", "list", "--state", "/caf\xe9", NULL));
+}
+
 static void test_behind_two_dashes_nothing_is_an_option(void **state)
 {
 	(void)state;
@@ -130,6 +140,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_options_and_arguments_may_be_mixed),
 		cmocka_unit_test(test_behind_two_dashes_nothing_is_an_option),
+		cmocka_unit_test(test_what_is_sent_must_be_text),
 		cmocka_unit_test(test_drives_add_up),
 		cmocka_unit_test(test_numbers_are_checked),
 		cmocka_unit_test(test_mistakes_are_named),
