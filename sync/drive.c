@@ -392,10 +392,10 @@ static int look_at_lost_links(struct drive *d)
 	return r;
 }
 
-/* Names that were looked at again are in the index now. */
+/* Names that were looked at again are in the index now, unless they have questions of their own. */
 static void drop_answered(struct drive *d)
 {
-	if (d->asks.count == 0 || !TAILQ_EMPTY(&d->debounce.due))
+	if (d->asks.count == 0 || !TAILQ_EMPTY(&d->debounce.due) || !TAILQ_EMPTY(&d->debounce.asking))
 		return;
 	for (size_t i = 0; i <= d->asks.mask; i++) {
 		for (struct hash_link *l = d->asks.buckets[i], *next; l != NULL; l = next) {
