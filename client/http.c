@@ -16,6 +16,7 @@ struct body {
 
 int http_open(struct http *h, const struct options *o, enum endpoint_use use)
 {
+	h->patient = false;
 	char error[ENDPOINT_ERROR_MAX];
 
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0) {
