@@ -16,9 +16,9 @@ struct body {
 
 int http_open(struct http *h, const struct options *o, enum endpoint_use use)
 {
-	h->patient = false;
 	char error[ENDPOINT_ERROR_MAX];
 
+	h->patient = false;
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0) {
 		complain("libcurl cannot start");
 		return CLIENT_UNREACHABLE;
