@@ -3,9 +3,10 @@ import contextlib
 import json
 import os
 import socket
+import time
 import unittest
 
-from connection import Closed
+from connection import PATIENCE, Closed
 from harness import DaemonCase
 from replica import parse_cursor
 
@@ -148,6 +149,20 @@ class CursorTest(DaemonCase):
         self.assertEqual((answer["type"], answer.get("reason"), answer.get("id"), answer["stream"]),
                          ("reset", reason, "x", "drive:music"), answer)
         self.replica(connection).from_snapshot("again").settle()
+
+    def test_a_burst_is_pruned_without_further_changes(self):
+        outside = self.work / "many"
+        outside.mkdir()
+        for i in range(5000):
+            (outside / str(i)).touch()
+        outside.rename(self.root / "many")
+        self.daemon.connect().barrier("drive:music")
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            status = self.daemon.status("music")
+            if status["seq"] - status["floor"] < 60:
+                break
+            self.assertLess(time.monotonic(), deadline, status)
 
     def test_from_the_future(self):
         epoch, seq = parse_cursor(self.live.cursor)
