@@ -294,7 +294,8 @@ static int check_meta(struct check *c, const MDB_val *key, const MDB_val *value)
 	bool good;
 
 	if (key->mv_size == 6 && memcmp(key->mv_data, "format", 6) == 0)
-		good = value->mv_size == 4 && key_get_u32(value->mv_data) == STORE_FORMAT;
+		good = value->mv_size == 4 && key_get_u32(value->mv_data) >= STORE_FORMAT_OLDEST &&
+		       key_get_u32(value->mv_data) <= STORE_FORMAT;
 	else
 		good = row_open(key->mv_data, key->mv_size, value, &u) == 0;
 	if (!good)

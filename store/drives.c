@@ -6,23 +6,40 @@
 
 #include "store/internal.h"
 
-enum { FLAG_INDEXED = 1 << 0, FLAG_HAS_ROOT = 1 << 1, ROW_MAX = 128 };
+enum { FLAG_INDEXED = 1 << 0, FLAG_HAS_ROOT = 1 << 1, FLAG_HAS_VOLUME = 1 << 2, ROW_MAX = 192 };
 
 static int drive_put(struct store_txn *txn, const struct drive_row *row, enum table_put how)
 {
 	uint8_t bytes[ROW_MAX];
 	struct packer p = {bytes, bytes};
+	unsigned flags = (row->indexed ? FLAG_INDEXED : 0) | (row->has_root ? FLAG_HAS_ROOT : 0) |
+			 (row->has_volume ? FLAG_HAS_VOLUME : 0);
 
 	if (row->root_id.len > IDENTITY_MAX)
 		return -EINVAL;
 	pack_u32(&p, row->drive);
 	pack_u64(&p, row->root);
-	pack_u8(&p, (uint8_t)((row->indexed ? FLAG_INDEXED : 0) | (row->has_root ? FLAG_HAS_ROOT : 0)));
+	pack_u8(&p, (uint8_t)flags);
 	pack_u8(&p, row->root_id.len);
 	pack_bytes(&p, row->root_id.bytes, row->root_id.len);
 	pack_time(&p, &row->root_birth);
 	pack_u64(&p, row->last_run);
+	pack_bytes(&p, row->volume, sizeof(row->volume));
+	pack_u64(&p, row->rules);
+	pack_u64(&p, (uint64_t)row->scrubbed_ns);
+	pack_u64(&p, row->verified);
 	return row_put(txn, TABLE_DRIVES, row->name, strlen(row->name), &p, how);
+}
+
+static void read_later_fields(struct unpacker *u, struct drive_row *out)
+{
+	const void *volume = unpack_bytes(u, sizeof(out->volume));
+
+	if (volume != NULL)
+		memcpy(out->volume, volume, sizeof(out->volume));
+	out->rules = unpack_u64(u);
+	out->scrubbed_ns = (int64_t)unpack_u64(u);
+	out->verified = unpack_u64(u);
 }
 
 int drive_row_read(const void *name, size_t name_len, const MDB_val *value, struct drive_row *out)
@@ -50,6 +67,9 @@ int drive_row_read(const void *name, size_t name_len, const MDB_val *value, stru
 	memcpy(out->root_id.bytes, id, out->root_id.len);
 	unpack_time(&u, &out->root_birth);
 	out->last_run = unpack_u64(&u);
+	out->has_volume = flags & FLAG_HAS_VOLUME;
+	if (u.at < u.end) /* not in format 1 */
+		read_later_fields(&u, out);
 	return row_done(&u);
 }
 

@@ -7,7 +7,7 @@
 
 #include "store/index.h"
 
-enum { DRIVE_NAME_MAX = 63 };
+enum { DRIVE_NAME_MAX = 63, DRIVE_VOLUME_BYTES = 16 };
 enum drives_answer { DRIVES_NONE = 1 };
 
 struct drive_row {
@@ -18,7 +18,13 @@ struct drive_row {
 	bool has_root; /* root_id is known */
 	struct identity root_id;
 	struct node_time root_birth;
-	uint64_t last_run; /* number of the last run given; 0: none */
+	uint64_t last_run;                  /* number of the last run given; 0: none */
+	bool has_volume;                    /* `volume` is known */
+	uint8_t volume[DRIVE_VOLUME_BYTES]; /* which file system it lay on: its UUID, or what there is instead
+					     */
+	uint64_t rules;                     /* checksum of the rules by which the rows' `hidden` was set */
+	int64_t scrubbed_ns;                /* unix time at which the last scrub ended; 0: never */
+	uint64_t verified;                  /* node up to which contents were compared in this round */
 };
 
 /* Find a drive by name, or DRIVES_NONE. */

@@ -18,7 +18,7 @@ enum index_answer { INDEX_NONE = 1 };
 
 enum node_kind { NODE_FILE = 1, NODE_DIR = 2, NODE_SYMLINK = 3 };
 
-enum { IDENTITY_MAX = 47, NODE_NAME_MAX = 255, NODE_TARGET_MAX = 4095 };
+enum { IDENTITY_MAX = 47, NODE_NAME_MAX = 255, NODE_TARGET_MAX = 4095, NODE_HASH_BYTES = 32 };
 
 struct identity { /* the watcher's file id, opaque here; big-endian inode first */
 	uint8_t len;
@@ -46,6 +46,10 @@ struct index_node {
 	uint64_t rev_epoch, rev_seq; /* position of the last change; seq 0 from a first index */
 	struct identity id;
 	struct node_state state;
+	bool hidden;   /* a rule hides this name, and all below it, from clients */
+	bool open;     /* it was last announced as open for writing */
+	bool has_hash; /* `hash` is the SHA-256 of its content as `state` describes it */
+	uint8_t hash[NODE_HASH_BYTES];
 	const char *name; /* 1 to 255 bytes; empty for a root */
 	size_t name_len;
 	const char *target; /* of a symlink */
@@ -66,7 +70,7 @@ int index_next_child(struct store_txn *txn, uint64_t parent, const char *after, 
 /* Add n->name under n->parent; gives it a number, in n->node.  -EEXIST when the name is taken.  Borrows all.
  */
 int index_add(struct store_txn *txn, struct index_node *n);
-/* Rewrite a node's id, state, target and rev; name and parent are left alone. */
+/* Rewrite a node's id, state, flags, hash, target and rev; name and parent are left alone. */
 int index_update(struct store_txn *txn, const struct index_node *n);
 /* Give a node another name and / or parent, and a rev.  -EEXIST when the name is taken.  The caller has made
  * sure that the new parent does not lie below the node. */

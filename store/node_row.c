@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { FLAG_MOUNT = 1 << 0 };
+enum { FLAG_MOUNT = 1 << 0, FLAG_HIDDEN = 1 << 1, FLAG_OPEN = 1 << 2, FLAG_HASH = 1 << 3, FLAGS_ALL = 15 };
 
 static bool in_range(const struct index_node *n)
 {
@@ -12,6 +12,12 @@ static bool in_range(const struct index_node *n)
 	return n->name_len <= NODE_NAME_MAX && n->target_len <= NODE_TARGET_MAX &&
 	       n->id.len <= IDENTITY_MAX && s->kind >= NODE_FILE && s->kind <= NODE_SYMLINK &&
 	       s->mode <= 07777;
+}
+
+static uint8_t flags_of(const struct index_node *n)
+{
+	return (uint8_t)((n->state.mount ? FLAG_MOUNT : 0) | (n->hidden ? FLAG_HIDDEN : 0) |
+			 (n->open ? FLAG_OPEN : 0) | (n->has_hash ? FLAG_HASH : 0));
 }
 
 int node_row_pack(struct packer *row, const struct index_node *n)
@@ -25,7 +31,7 @@ int node_row_pack(struct packer *row, const struct index_node *n)
 	pack_u64(row, n->rev_seq);
 	pack_u32(row, n->drive);
 	pack_u8(row, (uint8_t)s->kind);
-	pack_u8(row, s->mount ? FLAG_MOUNT : 0);
+	pack_u8(row, flags_of(n));
 	pack_u16(row, s->mode);
 	pack_u32(row, s->uid);
 	pack_u32(row, s->gid);
@@ -40,13 +46,28 @@ int node_row_pack(struct packer *row, const struct index_node *n)
 	pack_bytes(row, n->id.bytes, n->id.len);
 	pack_bytes(row, n->name, n->name_len);
 	pack_bytes(row, n->target, n->target_len);
+	if (n->has_hash)
+		pack_bytes(row, n->hash, sizeof(n->hash));
 	return 0;
 }
 
-static void read_state(struct unpacker *u, struct node_state *s)
+static void read_flags(struct unpacker *u, struct index_node *out)
 {
+	uint8_t flags = unpack_u8(u);
+
+	u->bad |= (flags & ~FLAGS_ALL) != 0;
+	out->state.mount = flags & FLAG_MOUNT;
+	out->hidden = flags & FLAG_HIDDEN;
+	out->open = flags & FLAG_OPEN;
+	out->has_hash = flags & FLAG_HASH;
+}
+
+static void read_state(struct unpacker *u, struct index_node *out)
+{
+	struct node_state *s = &out->state;
+
 	s->kind = (enum node_kind)unpack_u8(u);
-	s->mount = unpack_u8(u) & FLAG_MOUNT;
+	read_flags(u, out);
 	s->mode = unpack_u16(u);
 	s->uid = unpack_u32(u);
 	s->gid = unpack_u32(u);
@@ -60,7 +81,7 @@ static void read_state(struct unpacker *u, struct node_state *s)
 int node_row_read(uint64_t node, const MDB_val *value, struct index_node *out)
 {
 	struct unpacker u;
-	const void *id;
+	const void *id, *hash = NULL;
 	uint8_t key[8];
 	int r;
 
@@ -73,17 +94,22 @@ int node_row_read(uint64_t node, const MDB_val *value, struct index_node *out)
 	out->rev_epoch = unpack_u64(&u);
 	out->rev_seq = unpack_u64(&u);
 	out->drive = unpack_u32(&u);
-	read_state(&u, &out->state);
+	read_state(&u, out);
 	out->id.len = unpack_u8(&u);
 	out->name_len = unpack_u8(&u);
 	out->target_len = unpack_u16(&u);
 	id = unpack_bytes(&u, out->id.len);
 	out->name = unpack_bytes(&u, out->name_len);
 	out->target = unpack_bytes(&u, out->target_len);
+	if (out->has_hash)
+		hash = unpack_bytes(&u, sizeof(out->hash));
 	if (u.bad || !in_range(out))
 		return -EILSEQ;
 	memset(out->id.bytes, 0, sizeof(out->id.bytes));
 	memcpy(out->id.bytes, id, out->id.len);
+	memset(out->hash, 0, sizeof(out->hash));
+	if (hash != NULL)
+		memcpy(out->hash, hash, sizeof(out->hash));
 	return row_done(&u);
 }
 

@@ -4,7 +4,7 @@
 #include "store/index.h"
 #include "store/table.h"
 
-enum { NODE_ROW_MAX = 96 + IDENTITY_MAX + NODE_NAME_MAX + NODE_TARGET_MAX + SEAL_BYTES };
+enum { NODE_ROW_MAX = 96 + IDENTITY_MAX + NODE_NAME_MAX + NODE_TARGET_MAX + NODE_HASH_BYTES + SEAL_BYTES };
 
 /* -EINVAL when a length or number of n is out of range. */
 int node_row_pack(struct packer *row, const struct index_node *n);

@@ -72,7 +72,7 @@ static int format_of(MDB_txn *txn, MDB_dbi meta)
 	format = key_get_u32(value.mv_data);
 	if (format > STORE_FORMAT)
 		return STORE_NEWER;
-	return format == STORE_FORMAT ? 0 : (int)STORE_BROKEN;
+	return format >= STORE_FORMAT_OLDEST ? 0 : (int)STORE_BROKEN;
 }
 
 /* Look at the format before anything is written.  *fresh: there is nothing in the file yet. */
@@ -169,7 +169,9 @@ static int set_clean(struct store *s, bool clean)
 
 	if (r != 0)
 		return r;
-	r = meta_put_clean(txn, clean);
+	r = meta_put_format(txn); /* rows of an older one are read as they are; new ones are not for it */
+	if (r == 0)
+		r = meta_put_clean(txn, clean);
 	if (r == 0)
 		return store_commit(txn);
 	store_abort(txn);

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { STORE_FORMAT = 1 };
+enum { STORE_FORMAT = 2, STORE_FORMAT_OLDEST = 1 };
 
 struct store;
 struct store_txn;

@@ -301,6 +301,10 @@ int index_update(struct store_txn *txn, const struct index_node *n)
 	row->node.id = n->id;
 	link_identity(txn, row);
 	row->node.state = n->state;
+	row->node.hidden = n->hidden;
+	row->node.open = n->open;
+	row->node.has_hash = n->has_hash;
+	memcpy(row->node.hash, n->hash, sizeof(row->node.hash));
 	row->node.rev_epoch = n->rev_epoch;
 	row->node.rev_seq = n->rev_seq;
 	same_target = row->node.target_len == n->target_len &&

@@ -17,6 +17,11 @@ static void test_drive_is_found_as_it_was_updated(void **state)
 	identity_of(&f->drive.root_id, 2);
 	f->drive.root_birth = (struct node_time){123, 456};
 	f->drive.last_run = 9;
+	f->drive.has_volume = true;
+	memset(f->drive.volume, 0x77, sizeof(f->drive.volume));
+	f->drive.rules = 10;
+	f->drive.scrubbed_ns = -11;
+	f->drive.verified = 12;
 	fixture_begin(f, STORE_WRITE);
 	assert_int_equal(drives_update(f->txn, &f->drive), 0);
 	fixture_commit(f);
@@ -30,6 +35,11 @@ static void test_drive_is_found_as_it_was_updated(void **state)
 	assert_int_equal(got.root_birth.seconds, 123);
 	assert_int_equal(got.root_birth.nanoseconds, 456);
 	assert_int_equal(got.last_run, 9);
+	assert_true(got.has_volume);
+	assert_memory_equal(got.volume, f->drive.volume, sizeof(got.volume));
+	assert_int_equal(got.rules, 10);
+	assert_int_equal(got.scrubbed_ns, -11);
+	assert_int_equal(got.verified, 12);
 }
 
 static void test_number_and_root_are_given_once(void **state)

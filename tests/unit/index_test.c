@@ -61,6 +61,8 @@ static void test_row_comes_back_as_it_was_added(void **state)
 	n.name_len = sizeof(name);
 	n.target = target;
 	n.target_len = sizeof(target);
+	n.hidden = n.open = n.has_hash = true;
+	memset(n.hash, 0xdd, sizeof(n.hash));
 	fixture_begin(f, STORE_WRITE);
 	assert_int_equal(index_add(f->txn, &n), 0);
 	assert_int_equal(index_lookup(f->txn, f->drive.root, name, sizeof(name), &found), 0);
@@ -86,6 +88,8 @@ static void test_row_comes_back_as_it_was_added(void **state)
 	assert_true(got.state.mtime.seconds == INT64_MIN && got.state.mtime.nanoseconds == 999999999);
 	assert_true(got.state.ctime.seconds == -1 && got.state.ctime.nanoseconds == 1);
 	assert_true(got.state.birth.seconds == INT64_MAX);
+	assert_true(got.hidden && got.open && got.has_hash);
+	assert_memory_equal(got.hash, n.hash, sizeof(n.hash));
 	fixture_commit(f);
 }
 

@@ -304,7 +304,7 @@ static void test_newer_format_is_told_and_not_touched(void **state)
 	char *before, *after;
 
 	store_close(f->store);
-	put_raw(f, "meta", "format", "\0\0\0\2 and whatever", 17);
+	put_raw(f, "meta", "format", "\0\0\0\3 and whatever", 17);
 	before = read_file(f, &len);
 	assert_int_equal(store_open(&f->store, &options), STORE_NEWER);
 	assert_null(f->store);
