@@ -19,6 +19,7 @@
 #include "watcher/observation.h"
 
 struct drive;
+struct rules;
 struct store_txn;
 
 struct drive_output {
@@ -49,6 +50,8 @@ struct drive_options {
 	uint64_t root;  /* node */
 	unsigned settle_ms, max_wait_ms;
 	bool weak_ids; /* identities on this file system may be reused: see design */
+	const struct rules *
+		rules; /* borrowed; what they hide is in the index, and no change is handed out; NULL: none */
 	struct drive_output output;
 };
 

@@ -13,6 +13,7 @@
 #include "sync/debounce.h"
 #include "sync/drive.h"
 #include "sync/open_files.h"
+#include "sync/rules.h"
 
 enum {
 	STEP_HELD_MAX = 4096, /* names a step begins with; those that belong to them come along */
@@ -70,6 +71,13 @@ struct walk {
 	int error;
 };
 
+/* A node that stands at its swap name for a moment. */
+struct swapped {
+	uint64_t node;
+	bool told;    /* clients see it there */
+	bool reached; /* a rule could tell apart what is below it by where it was */
+};
+
 struct drive {
 	struct drive_options options;
 	struct debounce debounce;
@@ -90,14 +98,15 @@ struct drive {
 	/* While a step runs. */
 	struct store_txn *txn;
 	uint64_t now_ms;
-	unsigned swaps; /* nodes that stand at a swap name: the changes belong into one frame */
-	uint64_t *swapped;
+	unsigned swaps; /* nodes that clients see at a swap name: the changes belong into one frame */
+	struct swapped *swapped;
 	size_t swapped_count, swapped_room;
 	bool walked;               /* what is being applied came from a walk */
 	struct file_id parent_dir; /* the last directory looked up, and its node */
 	uint64_t parent_node;
 	struct text path, from, prefix; /* prefix: of prefix_node's children, with its slash */
 	uint64_t prefix_node;
+	bool prefix_hidden; /* clients do not see what is in prefix_node */
 };
 
 /* drive.c */
@@ -186,9 +195,16 @@ void emit_leave_swap(struct drive *d, uint64_t node);
 bool emit_is_swapped(const struct drive *d, uint64_t node); /* it stands at its swap name */
 int emit_created(struct drive *d, struct index_node *n, bool open);
 int emit_updated(struct drive *d, struct index_node *n, unsigned changed, bool open);
-int emit_moved(struct drive *d, uint64_t node, uint64_t parent, const char *name, size_t name_len,
-	       const struct index_node *state, bool open);
+/* The row that describes it after the move goes in as well, so that one change tells it all.  *as_move:
+ * clients saw it before and after; else it was created or deleted for them, or they see nothing of it. */
+int emit_moved(struct drive *d, uint64_t parent, const char *name, size_t name_len,
+	       const struct index_node *state, bool open, bool *as_move);
 int emit_deleted(struct drive *d, uint64_t node);
+/* The row is as n says, and nobody needs to know. */
+int emit_nothing(struct drive *d, struct index_node *n);
+/* Would a move of this directory to that place change whether clients see it, or anything below it? */
+int emit_border(struct drive *d, uint64_t dir, uint64_t parent, const char *name, size_t name_len,
+		bool *crosses);
 
 /* walk.c */
 /* The directory at h came with what is in it. */

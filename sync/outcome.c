@@ -4,12 +4,14 @@
  * What is true of one name of an inode is told for its other names too. */
 #include "sync/drive_internal.h"
 
-/* Will h be announced with "open", and is the last announcement of an open file now due? */
-static bool open_state(struct drive *d, const struct held *h, uint64_t node, bool *owed)
+/* Will h be announced with "open", and is the last announcement of an open file now due?  That of a file
+ * which was announced before the watcher or the daemon started anew, too: nobody would hear of its close. */
+static bool open_state(struct drive *d, const struct held *h, const struct index_node *n, bool *owed)
 {
+	uint64_t node = n->node;
 	bool known = open_files_has(&d->open, node);
 
-	*owed = known && (h->flags & OBSERVED_CLOSED) != 0;
+	*owed = known ? (h->flags & OBSERVED_CLOSED) != 0 : n->open && (h->flags & OBSERVED_WRITING) == 0;
 	if (*owed)
 		open_files_forget(&d->open, node);
 	return h->state.kind == ENTRY_FILE && ((h->flags & OBSERVED_WRITING) != 0 || (known && !*owed));
@@ -73,7 +75,7 @@ int outcome_same(struct drive *d, struct held *h, const struct index_node *n)
 
 	row_of_held(d, h, &is);
 	changed = row_difference(n, &is);
-	open = open_state(d, h, n->node, &owed);
+	open = open_state(d, h, n, &owed);
 	if (owed && changed == 0)
 		changed = ITEM_MAYBE; /* nothing to be seen since the last announcement */
 	if (changed != 0) {
@@ -109,7 +111,7 @@ int outcome_replaced(struct drive *d, struct held *h, uint64_t occupant, unsigne
 	changed = row_difference(&was, &is);
 	if (!weak)
 		changed = (changed & ~(unsigned)ITEM_MAYBE) | ITEM_CONTENT;
-	open = open_state(d, h, occupant, &owed);
+	open = open_state(d, h, &was, &owed);
 	if (owed && changed == 0)
 		changed = ITEM_MAYBE; /* a weak id that says nothing, and an announcement that is due */
 	if (changed != 0) {
@@ -117,9 +119,7 @@ int outcome_replaced(struct drive *d, struct held *h, uint64_t occupant, unsigne
 		if (r == 0)
 			r = note_open(d, occupant, open);
 	} else {
-		is.rev_epoch = was.rev_epoch;
-		is.rev_seq = was.rev_seq;
-		r = index_update(d->txn, &is);
+		r = emit_nothing(d, &is);
 	}
 	drive_forget_dir(d);
 	if (r == 0)
@@ -160,7 +160,7 @@ int outcome_moved(struct drive *d, struct held *h, uint64_t parent)
 {
 	struct index_node was, is = {.node = h->source};
 	unsigned changed;
-	bool owed, open;
+	bool owed, open, as_move;
 	int r = index_get(d->txn, h->source, &was);
 
 	if (r != 0)
@@ -170,9 +170,9 @@ int outcome_moved(struct drive *d, struct held *h, uint64_t parent)
 	if (was.state.links != is.state.links && was.state.mode == is.state.mode &&
 	    was.state.uid == is.state.uid && was.state.gid == is.state.gid)
 		changed &= ~(unsigned)ITEM_META; /* told by the whole state that a move carries */
-	open = open_state(d, h, is.node, &owed);
-	r = emit_moved(d, is.node, parent, h->name, h->name_len, &is, open);
-	if (r == 0 && (changed != 0 || owed))
+	open = open_state(d, h, &was, &owed);
+	r = emit_moved(d, parent, h->name, h->name_len, &is, open, &as_move);
+	if (r == 0 && as_move && (changed != 0 || owed))
 		r = emit_updated(d, &is, changed != 0 ? changed : ITEM_MAYBE, open);
 	if (r == 0)
 		r = note_open(d, is.node, open);
