@@ -202,6 +202,8 @@ int emit_moved(struct drive *d, uint64_t parent, const char *name, size_t name_l
 int emit_deleted(struct drive *d, uint64_t node);
 /* The row is as n says, and nobody needs to know. */
 int emit_nothing(struct drive *d, struct index_node *n);
+/* Do the rules hide the name h?  No where its directory is not in the index. */
+int emit_hides(struct drive *d, const struct held *h, bool *hides);
 /* Would a move of this directory to that place change whether clients see it, or anything below it? */
 int emit_border(struct drive *d, uint64_t dir, uint64_t parent, const char *name, size_t name_len,
 		bool *crosses);

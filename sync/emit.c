@@ -169,6 +169,20 @@ bool emit_is_swapped(const struct drive *d, uint64_t node)
 	return find_swapped(d, node) != NULL;
 }
 
+int emit_hides(struct drive *d, const struct held *h, bool *hides)
+{
+	uint64_t parent;
+	bool below;
+	int r = drive_dir_node(d, &h->dir, &parent);
+
+	*hides = false;
+	if (r == 0)
+		r = make_path(d, parent, h->name, h->name_len, &d->path, &below);
+	if (r == 0)
+		*hides = below || rules_hide(d->options.rules, d->path.data, d->path.len, held_is_dir(h));
+	return r < 0 ? r : 0;
+}
+
 int emit_border(struct drive *d, uint64_t dir, uint64_t parent, const char *name, size_t name_len,
 		bool *crosses)
 {

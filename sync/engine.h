@@ -18,6 +18,7 @@
 #include "watcher/observation.h"
 
 struct engine;
+struct rules;
 struct starter;
 struct store;
 
@@ -28,6 +29,7 @@ struct engine_drive {
 	enum watch_backend backend;
 	unsigned settle_ms, max_wait_ms;
 	uint64_t retain_changes;
+	const struct rules *rules; /* borrowed until engine_stop(); NULL: nothing is hidden */
 };
 
 enum drive_state { DRIVE_INDEXING, DRIVE_LIVE, DRIVE_RECONCILING, DRIVE_DEGRADED, DRIVE_OFFLINE };

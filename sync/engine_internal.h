@@ -5,6 +5,7 @@
  *   engine_news.c      what the rest of the daemon is told
  *   watched.c          one drive: its machine, its journal, its state
  *   run.c              reconcile passes and their history
+ *   rules_walk.c       rules that are others than before
  *   sync_item.c        the JSON of sync.* events
  *   watch.c            one watcher process: frames in, requests out
  */
@@ -20,6 +21,7 @@
 #include "sync/drive.h"
 #include "sync/engine.h"
 #include "sync/hash.h" /* container_of */
+#include "sync/rules.h"
 
 enum {
 	OFFLINE_RETRY_MS = 5000,
@@ -101,6 +103,7 @@ struct watched {
 	bool advanced;      /* records were appended in this transaction */
 	bool sweep;         /* rows of deleted directories are left */
 	bool prune;         /* more records are left than are to be kept */
+	bool rules;         /* the rows are marked by other rules than those that hold now */
 	bool dirty, urgent; /* status to tell, at once */
 	uint64_t told_ms, progress_ms;
 	uint64_t entries; /* of the index, as last counted */
@@ -163,6 +166,8 @@ void watched_settle_state(struct watched *w);
 /* Step the machine if something is due. *more: it wants another turn at once. */
 int watched_step(struct watched *w, bool *more);
 uint64_t watched_deadline(const struct watched *w);
+/* Journal one change that was made in the transaction which is open; drive_output.change() */
+int watched_change(void *context, const struct change *change);
 int watched_append(struct watched *w, enum event_type event, unsigned flags, const struct text *json);
 
 /* run.c */
@@ -177,6 +182,9 @@ void run_ended(struct watched *w, uint64_t entries, uint64_t changes, int error)
 void run_progress(struct watched *w, uint64_t now_ms);
 /* The watcher or the root is gone: the run that was going comes to nothing. */
 void run_interrupted(struct watched *w, const char *why);
+
+/* rules_walk.c: mark the rows by the drive's rules, and tell what changes for clients. */
+int rules_walk(struct watched *watched, struct store_txn *txn);
 
 /* sync_item.c */
 void sync_item_encode(struct text *t, enum event_type event, const struct watched *w,

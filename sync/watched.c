@@ -52,7 +52,7 @@ int watched_append(struct watched *w, enum event_type event, unsigned flags, con
 	return 0;
 }
 
-static int on_change(void *context, const struct change *change)
+int watched_change(void *context, const struct change *change)
 {
 	struct watched *w = context;
 	struct text *t = &w->engine->json;
@@ -193,11 +193,12 @@ static int make_machine(struct watched *w, bool weak_ids)
 		.settle_ms = w->config->settle_ms,
 		.max_wait_ms = w->config->max_wait_ms,
 		.weak_ids = weak_ids,
+		.rules = w->config->rules,
 		.output = {.context = w,
 			   .look = on_look,
 			   .scan = on_scan,
 			   .barrier = on_barrier,
-			   .change = on_change,
+			   .change = watched_change,
 			   .next_rev = on_next_rev,
 			   .reconciled = on_reconciled,
 			   .missed = on_missed},
@@ -326,12 +327,15 @@ int watched_step(struct watched *w, bool *more)
 	bool due = w->machine != NULL && drive_deadline(w->machine) <= engine_now_ms();
 	int r = 0;
 
-	if (!due && !w->sweep && !w->prune)
+	if (!due && !w->sweep && !w->prune && !w->rules)
 		return 0;
 	txn = engine_txn(w->engine);
 	if (txn == NULL)
 		return -EIO;
-	if (due) {
+	if (w->rules)
+		r = rules_walk(w, txn);
+	w->rules = false;
+	if (r == 0 && due) {
 		bool again = true;
 
 		for (int i = 0; i < 4 && r == 0 && again; i++)
@@ -348,7 +352,7 @@ int watched_step(struct watched *w, bool *more)
 
 uint64_t watched_deadline(const struct watched *w)
 {
-	uint64_t at = w->sweep || w->prune ? 0 : UINT64_MAX, other;
+	uint64_t at = w->sweep || w->prune || w->rules ? 0 : UINT64_MAX, other;
 
 	if (w->machine == NULL)
 		return at < w->retry_ms ? at : w->retry_ms;
@@ -399,6 +403,7 @@ int watched_open(struct watched *w, struct store_txn *txn, bool new_epoch)
 	snprintf(w->why, sizeof(w->why), "%s", "not watched yet");
 	w->retry_ms = UINT64_MAX;
 	w->sweep = true;
+	w->rules = w->row.rules != rules_checksum(w->config->rules);
 	w->urgent = w->dirty = true;
 	return r;
 }

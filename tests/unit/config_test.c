@@ -12,6 +12,7 @@
 
 #include "daemon/config.h"
 #include "daemon/config_value.h"
+#include "sync/rules.h"
 
 #define ONE_DRIVE "[drive \"x\"]\npath = /srv/x\n"
 
@@ -90,6 +91,51 @@ static void test_every_key_is_read(void **state)
 	assert_int_equal(config.drives[1].line, 13);
 }
 
+/* What the rules of the first drive hide. */
+static bool hides(const char *path)
+{
+	struct rules *rules;
+	bool hidden;
+
+	assert_int_equal(config_rules_make(&config.drives[0].rules, &rules), 0);
+	hidden = rules_hide(rules, path, strlen(path), false);
+	rules_free(rules);
+	return hidden;
+}
+
+static void test_rules_hold_in_the_order_in_which_they_stand(void **state)
+{
+	(void)state;
+	accept(ONE_DRIVE "exclude = *.o\nexclude = /my files/*\ninclude = main.o\nexclude = #*\n");
+	assert_true(hides("a.o"));
+	assert_false(hides("main.o"));
+	assert_true(hides("my files/x"));
+	assert_true(hides("#x"));
+	assert_true(hides("a~"));
+	config_deinit(&config);
+	accept(ONE_DRIVE "include = *~\nhide_temporary = rsync  vim\n");
+	assert_false(hides("a~"));
+	assert_true(hides(".a.swp"));
+	assert_false(hides("a.part"));
+	config_deinit(&config);
+	accept(ONE_DRIVE "hide_temporary = none\n");
+	assert_false(hides(".a.swp"));
+}
+
+static void test_a_rule_that_is_none_is_told(void **state)
+{
+	(void)state;
+	refuse(ONE_DRIVE "exclude = /\n", "w.conf:3: `exclude = /` in [drive \"x\"] is not a pattern as in "
+					  "gitignore(5), such as *.bak or /build/");
+	refuse(ONE_DRIVE "include = !x\n",
+	       "w.conf:3: `include = !x` in [drive \"x\"] is not a pattern without "
+	       "`!`: what `include` shows again needs none");
+	refuse(ONE_DRIVE "hide_temporary = vmi\n",
+	       "w.conf:3: `hide_temporary = vmi` in [drive \"x\"] is not all, none, or some of vim emacs "
+	       "gnome "
+	       "kate libreoffice msoffice browsers macos rsync sed servers, with spaces between");
+}
+
 static void test_a_byte_order_mark_is_no_part_of_the_first_line(void **state)
 {
 	(void)state;
@@ -166,7 +212,7 @@ static void test_an_unknown_key_is_named_with_what_was_meant(void **state)
 	       "w.conf:2: unknown key `path` in [server]; its keys are listen, state_dir");
 	refuse(ONE_DRIVE "colour = red\n",
 	       "w.conf:3: unknown key `colour` in [drive \"x\"]; its keys are path, settle, "
-	       "max_wait, retain_changes, backend");
+	       "max_wait, retain_changes, backend, exclude, include, hide_temporary");
 }
 
 static void test_an_unknown_section_is_named_with_what_was_meant(void **state)
@@ -372,6 +418,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_a_path_is_all_that_a_drive_needs, teardown),
 		cmocka_unit_test_teardown(test_every_key_is_read, teardown),
+		cmocka_unit_test_teardown(test_rules_hold_in_the_order_in_which_they_stand, teardown),
+		cmocka_unit_test(test_a_rule_that_is_none_is_told),
 		cmocka_unit_test_teardown(test_a_byte_order_mark_is_no_part_of_the_first_line, teardown),
 		cmocka_unit_test_teardown(test_a_drive_name_of_63_bytes_is_whole, teardown),
 		cmocka_unit_test_teardown(test_a_long_path_is_whole, teardown),
