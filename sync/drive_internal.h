@@ -19,6 +19,8 @@ enum {
 	STEP_HELD_MAX = 4096, /* names a step begins with; those that belong to them come along */
 	SCANS_IN_FLIGHT = 16,
 	LOOKS_IN_FLIGHT = 64,
+	CHILDREN_AT_ONCE =
+		8192, /* of a listed directory: a million of them must not keep other drives waiting */
 	RETRIES_MAX = 3,
 };
 
@@ -47,6 +49,9 @@ struct scan {
 	size_t outstanding; /* entries that are still held */
 	uint64_t *seen;     /* nodes that stand at listed names */
 	size_t seen_count, seen_room;
+	bool sorted;                  /* `seen` is: its comparison with the index has begun … */
+	char compared[NODE_NAME_MAX]; /* … and has come to this name */
+	size_t compared_len;
 };
 
 struct todo_dir {

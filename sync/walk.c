@@ -222,30 +222,40 @@ static int compare_nodes(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* The children that the index has and the scan did not list. */
+static bool was_listed(const struct scan *s, uint64_t node)
+{
+	return s->seen_count > 0 &&
+	       bsearch(&node, s->seen, s->seen_count, sizeof(uint64_t), compare_nodes) != NULL;
+}
+
+/* The children that the index has and the scan did not list.  Returns 1 when there are more to compare; what
+ * comes or goes until then is observed. */
 static int collect_unseen(struct drive *d, struct scan *s)
 {
+	struct walk *w = s->walk;
 	struct index_node child;
 	uint64_t dir;
-	char name[NODE_NAME_MAX];
-	size_t len = 0;
 	int r = drive_dir_node(d, &s->dir, &dir);
 
 	if (r != 0)
 		return r < 0 ? r : 0;
-	if (s->seen_count > 0)
+	if (!s->sorted && s->seen_count > 0)
 		qsort(s->seen, s->seen_count, sizeof(uint64_t), compare_nodes);
-	while ((r = index_next_child(d->txn, dir, len == 0 ? NULL : name, len, &child)) == 0) {
-		len = child.name_len;
-		memcpy(name, child.name, len);
-		if (s->seen_count > 0 &&
-		    bsearch(&child.node, s->seen, s->seen_count, sizeof(uint64_t), compare_nodes) != NULL)
+	s->sorted = true;
+	for (unsigned n = 0; n < CHILDREN_AT_ONCE; n++) {
+		r = index_next_child(d->txn, dir, s->compared_len == 0 ? NULL : s->compared, s->compared_len,
+				     &child);
+		if (r != 0)
+			return r < 0 ? r : 0;
+		s->compared_len = child.name_len;
+		memcpy(s->compared, child.name, child.name_len);
+		if (was_listed(s, child.node))
 			continue;
-		r = push_node(&s->walk->unseen, &s->walk->unseen_count, &s->walk->unseen_room, child.node);
+		r = push_node(&w->unseen, &w->unseen_count, &w->unseen_room, child.node);
 		if (r != 0)
 			return r;
 	}
-	return r < 0 ? r : 0;
+	return 1;
 }
 
 /* The same for names that are only held: seen before the scan and not by it. */
@@ -263,7 +273,7 @@ static int look_at_held(struct drive *d, struct scan *s)
 	return r;
 }
 
-static int finish_scans(struct drive *d)
+static int finish_scans(struct drive *d, bool *more)
 {
 	struct scan *s, *next;
 	int r;
@@ -277,10 +287,13 @@ static int finish_scans(struct drive *d)
 		r = s->error == 0 && s->compare ? collect_unseen(d, s) : 0;
 		if (r == 0 && s->error == 0)
 			r = look_at_held(d, s);
-		if (r != 0)
+		if (r < 0)
 			return r;
-		s->walk->scans--;
-		scan_free(d, s);
+		if (r == 0) {
+			s->walk->scans--;
+			scan_free(d, s);
+		}
+		*more |= r > 0;
 	}
 	return 0;
 }
@@ -404,9 +417,10 @@ static int advance(struct drive *d, struct walk *w)
 int walk_step(struct drive *d)
 {
 	struct walk *w, *next;
-	int r = finish_scans(d);
+	bool more = false;
+	int r = finish_scans(d, &more);
 
-	d->walk_ready = false;
+	d->walk_ready = more;
 	d->arrivals =
 		NULL; /* what arrives in a later step is a walk of its own, so that barriers come to an end */
 	for (int pass = 0; pass < 2 && r >= 0;
