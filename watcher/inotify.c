@@ -26,6 +26,7 @@
 #include "watcher/batch.h"
 #include "watcher/inotify_tree.h"
 #include "watcher/known.h"
+#include "watcher/recent.h"
 
 enum {
 	READ_BYTES = 64 * 1024,
@@ -37,7 +38,7 @@ enum {
 		5000, /* how long a directory may be nowhere before it counts as gone from the drive … */
 	DETACHED_QUIETS = 4, /* … or for how many reads in a row that come because nothing happens at all */
 	WAITING_MAX = 4096,  /* names in such directories */
-	LEFT_MAX = 65536,    /* directories remembered that left the drive */
+	LEFT_MAX = 65536,    /* directories remembered that left the drive, or that are no more */
 };
 
 enum { /* batch_name.seen */
@@ -60,7 +61,7 @@ struct inotify_instance {
 	struct inotify_tree tree;
 	struct batch batch, waiting; /* `waiting`: names whose directory is detached, for the next read */
 	struct known left;           /* directories that left the drive */
-	struct known deleted;        /* directories that are no more */
+	struct recent deleted;       /* directories that are no more */
 	struct tree_node **path;
 	size_t path_room;
 	uint32_t half; /* cookie of a rename whose new name has not come yet; 0: none */
@@ -166,7 +167,7 @@ static int try_open(struct inotify_instance *in, const struct file_id *dir)
 	struct tree_node *n = inotify_tree_by_id(&in->tree, dir);
 
 	if (n == NULL)
-		return known_get(&in->deleted, file_id_hash(dir)) == KNOWN_NOT &&
+		return !recent_has(&in->deleted, file_id_hash(dir)) &&
 				       known_get(&in->left, file_id_hash(dir)) == KNOWN_NOT
 			       ? -EBUSY
 			       : -ESTALE;
@@ -236,7 +237,7 @@ static void instance_saw(struct backend *b, struct watch_drive *d, const struct 
 	}
 	n = inotify_tree_by_id(&in->tree, &o->id);
 	b->found |= n != NULL && n->parent == NULL;
-	known_forget(&in->deleted, file_id_hash(&o->id));
+	recent_forget(&in->deleted, file_id_hash(&o->id));
 	if (inotify_tree_place(&in->tree, parent, o->name, &o->id) == NULL)
 		say_overflow(in);
 	if (known_get(&in->left, file_id_hash(&o->id)) != KNOWN_NOT)
@@ -249,9 +250,10 @@ static void leave(void *context, const struct tree_node *n)
 
 	if (n->wd != TREE_UNWATCHED)
 		inotify_rm_watch(in->base.fd, n->wd);
-	if (in->deleted.count > LEFT_MAX)
-		known_clear(&in->deleted);
-	known_put(n->deleted ? &in->deleted : &in->left, file_id_hash(&n->id), 0);
+	if (n->deleted)
+		recent_put(&in->deleted, file_id_hash(&n->id), LEFT_MAX);
+	else
+		known_put(&in->left, file_id_hash(&n->id), 0);
 }
 
 static void forget_deleted(struct inotify_instance *in)
@@ -648,7 +650,7 @@ static void instance_free(struct backend *b)
 	batch_deinit(&in->batch);
 	batch_deinit(&in->waiting);
 	known_deinit(&in->left);
-	known_deinit(&in->deleted);
+	recent_deinit(&in->deleted);
 	free(in->path);
 	free(in);
 }

@@ -3,6 +3,7 @@ target_link_libraries(watcher_kit PUBLIC wakeline_flags watcher PRIVATE PkgConfi
 
 add_unit_test(file_id watcher)
 add_unit_test(observation watcher)
+add_unit_test(recent watcher)
 add_unit_test(starter watcher watcher_kit PkgConfig::LIBCAP)
 add_unit_test(watcher_process watcher watcher_kit)
 add_unit_test(watcher_roots watcher watcher_kit)
