@@ -27,6 +27,7 @@
 #include "watcher/inotify_tree.h"
 #include "watcher/known.h"
 #include "watcher/recent.h"
+#include "watcher/tree_walk.h"
 
 enum {
 	READ_BYTES = 64 * 1024,
@@ -62,8 +63,7 @@ struct inotify_instance {
 	struct batch batch, waiting; /* `waiting`: names whose directory is detached, for the next read */
 	struct known left;           /* directories that left the drive */
 	struct recent deleted;       /* directories that are no more */
-	struct tree_node **path;
-	size_t path_room;
+	struct tree_walk walk;
 	uint32_t half; /* cookie of a rename whose new name has not come yet; 0: none */
 	unsigned open_dirs;
 	char target[ENTRY_TARGET_ROOM];
@@ -84,64 +84,10 @@ static void say_overflow(struct inotify_instance *in)
 
 /* Opening directories. */
 
-static int reserve_path(struct inotify_instance *in, size_t depth)
-{
-	struct tree_node **path;
-
-	if (depth <= in->path_room)
-		return 0;
-	path = realloc(in->path, depth * 2 * sizeof(struct tree_node *));
-	if (path == NULL)
-		return -ENOMEM;
-	in->path = path;
-	in->path_room = depth * 2;
-	return 0;
-}
-
-static int walk(struct inotify_instance *in, struct tree_node *n, int depth)
-{
-	int fd = watch_drive_fd(in->drive);
-
-	if (fd >= 0)
-		fd = openat(fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	else
-		return fd;
-	for (int i = depth; i > 0; i--, n = n->parent)
-		in->path[i - 1] = n;
-	for (int i = 0; fd >= 0 && i < depth; i++) {
-		int next = openat(fd, in->path[i]->name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		int error = errno;
-
-		close(fd);
-		fd = next;
-		errno = error;
-	}
-	return fd < 0 ? -errno : fd;
-}
-
 /* -ESTALE: it is not where it was seen last. */
 static int open_node(struct inotify_instance *in, struct tree_node *n)
 {
-	int depth = inotify_tree_depth(&in->tree, n), fd, r;
-	struct file_id id;
-
-	if (depth < 0)
-		return -ESTALE;
-	r = reserve_path(in, (size_t)depth + 1);
-	if (r != 0)
-		return r;
-	fd = walk(in, n, depth);
-	if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP)
-		return -ESTALE;
-	if (fd < 0)
-		return fd;
-	r = entry_id_of_fd(fd, &in->drive->rule, &id);
-	if (r == 0 && !file_id_equal(&id, &n->id))
-		r = -ESTALE;
-	if (r == 0)
-		return fd;
-	close(fd);
-	return r;
+	return tree_walk_open(&in->walk, &in->tree, in->drive, n);
 }
 
 static bool wait_events(struct inotify_instance *in, int ms)
@@ -152,15 +98,6 @@ static bool wait_events(struct inotify_instance *in, int ms)
 }
 
 static ssize_t instance_read(struct backend *b);
-
-static int open_readable(int path_fd)
-{
-	int fd = openat(path_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int r = fd < 0 ? -errno : fd;
-
-	close(path_fd);
-	return r;
-}
 
 static int try_open(struct inotify_instance *in, const struct file_id *dir)
 {
@@ -195,7 +132,7 @@ static int instance_open_dir(struct backend *b, struct watch_drive *d, const str
 	}
 	if (fd == -ESTALE) /* it exists, as far as anybody said */
 		return -EBUSY;
-	return fd >= 0 && purpose == OPEN_TO_SCAN ? open_readable(fd) : fd;
+	return fd >= 0 && purpose == OPEN_TO_SCAN ? tree_walk_readable(fd) : fd;
 }
 
 static int add_watch(struct inotify_instance *in, struct tree_node *n, int fd)
@@ -651,7 +588,7 @@ static void instance_free(struct backend *b)
 	batch_deinit(&in->waiting);
 	known_deinit(&in->left);
 	recent_deinit(&in->deleted);
-	free(in->path);
+	tree_walk_deinit(&in->walk);
 	free(in);
 }
 
