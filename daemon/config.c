@@ -80,9 +80,14 @@ static const char *set_retain_changes(struct config *c, const char *value)
 	return config_count(value, &last_drive(c)->retain_changes);
 }
 
-static const char *set_backend(struct config *c, const char *value)
+static const char *set_watch(struct config *c, const char *value)
 {
 	return config_backend(value, &last_drive(c)->backend);
+}
+
+static const char *set_poll_interval(struct config *c, const char *value)
+{
+	return config_interval(value, &last_drive(c)->poll_interval_ms);
 }
 
 static const char *set_exclude(struct config *c, const char *value)
@@ -111,7 +116,8 @@ static const struct key drive_keys[] = {
 	{"settle", set_settle, false},
 	{"max_wait", set_max_wait, false},
 	{"retain_changes", set_retain_changes, false},
-	{"backend", set_backend, false},
+	{"watch", set_watch, false},
+	{"poll_interval", set_poll_interval, false},
 	{"exclude", set_exclude, true},
 	{"include", set_include, true},
 	{"hide_temporary", set_hide_temporary, false},
@@ -178,6 +184,7 @@ static void add_drive(struct reader *r, const char *name)
 		.max_wait_ms = 500,
 		.retain_changes = 10000000,
 		.backend = WATCH_AUTO,
+		.poll_interval_ms = 10000,
 		.rules = {.all_groups = true},
 		.line = r->line,
 	};
@@ -357,14 +364,24 @@ static void unknown_key(struct reader *r, const struct key *keys, const char *na
 		fail(r, r->line, "unknown key `%.80s` in %s; its keys are %s", name, where, known);
 }
 
+/* `backend` is the older name of `watch`. */
+static size_t find_key(const struct key *keys, const char *name)
+{
+	size_t k = 0;
+
+	if (keys == drive_keys && strcmp(name, "backend") == 0)
+		name = "watch";
+	while (keys[k].name != NULL && strcmp(keys[k].name, name) != 0)
+		k++;
+	return k;
+}
+
 static void set_key(struct reader *r, const struct key *keys, const char *name, const char *value,
 		    const char *where)
 {
 	const char *expected;
-	size_t k = 0;
+	size_t k = find_key(keys, name);
 
-	while (keys[k].name != NULL && strcmp(keys[k].name, name) != 0)
-		k++;
 	if (keys[k].name == NULL) {
 		unknown_key(r, keys, name, where);
 		return;

@@ -3,7 +3,8 @@
  *
  *   [server]  listen = 127.0.0.1:7420   state_dir = /var/lib/wakeline
  *   [drive "name"]  path = /srv/x   settle = 20ms   max_wait = 500ms   retain_changes = 10000000
- *                   backend = auto | fanotify | inotify   exclude = PATTERN   include = PATTERN
+ *                   watch = auto | fanotify | inotify | poll   poll_interval = 10s
+ *                   exclude = PATTERN   include = PATTERN
  *                   hide_temporary = all | none | vim rsync …
  * Keys not given have these defaults; `path` has none. */
 #pragma once
@@ -21,6 +22,7 @@ struct config_drive {
 	unsigned settle_ms, max_wait_ms;
 	uint64_t retain_changes;
 	enum watch_backend backend;
+	uint64_t poll_interval_ms;
 	struct config_rules rules;
 	int line; /* of its section, for messages */
 };

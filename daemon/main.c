@@ -123,6 +123,7 @@ static int make_drives(struct daemon *d, const uint64_t *devices)
 						     .path = c->path,
 						     .device = devices[i],
 						     .backend = c->backend,
+						     .poll_interval_ms = c->poll_interval_ms,
 						     .settle_ms = c->settle_ms,
 						     .max_wait_ms = c->max_wait_ms,
 						     .retain_changes = c->retain_changes};

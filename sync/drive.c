@@ -351,6 +351,7 @@ int drive_observe(struct drive *d, const struct observation *o, uint64_t now_ms)
 	case OBSERVED_BATCH_END:
 	case OBSERVED_READY:
 	case OBSERVED_OVERFLOW:
+	case OBSERVED_UNWATCHED:
 	case OBSERVED_ROOT_GONE:
 	case OBSERVED_FAILED:
 		return 0; /* the engine's */

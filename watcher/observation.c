@@ -45,6 +45,7 @@ static const uint16_t observation_parts[] = {
 	[OBSERVED_ROOT_GONE] = HAS_DRIVE | HAS_ERROR,
 	[OBSERVED_FAILED] = HAS_DRIVE | HAS_ERROR | HAS_TEXT,
 	[OBSERVED_FILE] = HAS_DRIVE | HAS_ID | HAS_STATE,
+	[OBSERVED_UNWATCHED] = HAS_DRIVE | HAS_ERROR | HAS_TEXT,
 };
 
 static const uint16_t request_parts[] = {
@@ -161,7 +162,7 @@ static void get_backend(struct wire_reader *r, enum watch_backend *backend)
 {
 	unsigned value = (unsigned)wire_get(r, 1);
 
-	if (value > WATCH_INOTIFY)
+	if (value > WATCH_POLL)
 		r->failed = true;
 	else
 		*backend = (enum watch_backend)value;
@@ -356,4 +357,19 @@ int watch_request_decode(struct watch_request *out, const uint8_t *buf, size_t l
 	else if (has & HAS_NAME)
 		get_name(&r, &out->name, &out->name_len);
 	return r.failed || r.at != r.end ? -EPROTO : frame;
+}
+
+const char *watch_backend_name(enum watch_backend b)
+{
+	switch (b) {
+	case WATCH_AUTO:
+		return "auto";
+	case WATCH_FANOTIFY:
+		return "fanotify";
+	case WATCH_INOTIFY:
+		return "inotify";
+	case WATCH_POLL:
+		return "poll";
+	}
+	return "auto";
 }

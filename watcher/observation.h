@@ -55,6 +55,8 @@ enum observation_type {
 	OBSERVED_FAILED = 11, /* this drive cannot be watched: `error` and `text`; no READY comes */
 	OBSERVED_FILE = 12,   /* fanotify: the file `id`, changed under a name that it has no more, is `state`
 			       * under its others, if the drive has any */
+	OBSERVED_UNWATCHED = 13, /* not all directories of the drive could be watched: -ENOSPC and `text`;
+				  * scans try again; 0: now they all are */
 };
 
 /* Flags of an ENTRY. */
@@ -75,7 +77,14 @@ enum {
 	WATCH_WEAK_BARRIER = 1 << 1, /* changes may be seen late (FUSE, network): a barrier is best effort */
 };
 
-enum watch_backend { WATCH_AUTO = 0, WATCH_FANOTIFY = 1, WATCH_INOTIFY = 2 };
+enum watch_backend {
+	WATCH_AUTO = 0,
+	WATCH_FANOTIFY = 1,
+	WATCH_INOTIFY = 2,
+	WATCH_POLL = 3, /* no events come: who wants to know what changed scans */
+};
+
+const char *watch_backend_name(enum watch_backend b); /* "auto", "fanotify", … */
 
 struct observation {
 	enum observation_type type;
@@ -92,7 +101,8 @@ struct observation {
 	size_t name_len;
 	const char *target; /* ENTRY of a symlink: 0 to 4095 bytes */
 	size_t target_len;
-	const char *text; /* READY: file system type, and why not fanotify; FAILED: the reason; for people */
+	const char *text; /* READY: file system type, and why not fanotify; FAILED: the reason; UNWATCHED:
+			   * what to do; for people */
 	size_t text_len;
 };
 

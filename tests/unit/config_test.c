@@ -212,7 +212,7 @@ static void test_an_unknown_key_is_named_with_what_was_meant(void **state)
 	       "w.conf:2: unknown key `path` in [server]; its keys are listen, state_dir");
 	refuse(ONE_DRIVE "colour = red\n",
 	       "w.conf:3: unknown key `colour` in [drive \"x\"]; its keys are path, settle, "
-	       "max_wait, retain_changes, backend, exclude, include, hide_temporary");
+	       "max_wait, retain_changes, watch, poll_interval, exclude, include, hide_temporary");
 }
 
 static void test_an_unknown_section_is_named_with_what_was_meant(void **state)
@@ -305,7 +305,7 @@ static void test_a_bad_value_is_told_with_what_it_should_be(void **state)
 	refuse("[drive \"x\"]\nretain_changes = 10k\n",
 	       "w.conf:2: `retain_changes = 10k` in [drive \"x\"] is not a whole number, 1 or more");
 	refuse("[drive \"x\"]\nbackend = fsevents\n",
-	       "w.conf:2: `backend = fsevents` in [drive \"x\"] is not one of auto, fanotify, inotify");
+	       "w.conf:2: `backend = fsevents` in [drive \"x\"] is not one of auto, fanotify, inotify, poll");
 }
 
 static void test_a_state_dir_leaves_room_for_the_socket(void **state)
@@ -368,6 +368,37 @@ static void test_durations_are_exact(void **state)
 	assert_non_null(config_duration("1m", &ms));
 	assert_non_null(config_duration("s", &ms));
 	assert_non_null(config_duration("", &ms));
+}
+
+static void test_watch_and_backend_are_one_key(void **state)
+{
+	(void)state;
+	accept(ONE_DRIVE "watch = poll\npoll_interval = 5m\n");
+	assert_int_equal(config.drives[0].backend, WATCH_POLL);
+	assert_int_equal(config.drives[0].poll_interval_ms, 300000);
+	config_deinit(&config);
+	accept(ONE_DRIVE "backend = poll\n");
+	assert_int_equal(config.drives[0].backend, WATCH_POLL);
+	assert_int_equal(config.drives[0].poll_interval_ms, 10000);
+	config_deinit(&config);
+	refuse(ONE_DRIVE "watch = poll\nbackend = auto\n",
+	       "w.conf:4: `backend` is in [drive \"x\"] a second time, first in line 3; remove one");
+}
+
+static void test_intervals_are_exact(void **state)
+{
+	static const char *const bad[] = {
+		"", "10", "0", "99ms", "25h", "1d", "-1s", "5 s", "99999999999999999999h"};
+	uint64_t ms = 0;
+
+	(void)state;
+	assert_null(config_interval("100ms", &ms));
+	assert_int_equal(ms, 100);
+	assert_null(config_interval("24h", &ms));
+	assert_int_equal(ms, 86400000);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_string_equal(config_interval(bad[i], &ms),
+				    "a time such as 10s, 500ms, 5m or 1h (from 100ms to 24h)");
 }
 
 static void test_listen_takes_numeric_addresses_only(void **state)
@@ -439,6 +470,8 @@ int main(void)
 		cmocka_unit_test(test_what_is_no_text_is_refused),
 		cmocka_unit_test(test_a_file_that_is_not_there_is_named),
 		cmocka_unit_test(test_durations_are_exact),
+		cmocka_unit_test_teardown(test_watch_and_backend_are_one_key, teardown),
+		cmocka_unit_test(test_intervals_are_exact),
 		cmocka_unit_test(test_listen_takes_numeric_addresses_only),
 		cmocka_unit_test(test_counts_are_exact),
 		cmocka_unit_test(test_suggestions_need_a_likeness),

@@ -113,7 +113,7 @@ static void test_every_shorter_input_asks_for_more(void **state)
 	struct observation in, out;
 
 	(void)state;
-	for (int type = OBSERVED_READY; type <= OBSERVED_FILE; type++) {
+	for (int type = OBSERVED_READY; type <= OBSERVED_UNWATCHED; type++) {
 		int n;
 
 		in = sample((enum observation_type)type);
@@ -323,7 +323,7 @@ static void test_malformed_requests_are_refused(void **state)
 	assert_int_equal(watch_request_decode(&out, buf, (size_t)n), -EPROTO); /* not absolute */
 	in.name = "/s";
 	n = watch_request_encode(&in, buf, sizeof(buf));
-	buf[8] = 3; /* no such backend */
+	buf[8] = WATCH_POLL + 1; /* no such backend */
 	assert_int_equal(watch_request_decode(&out, buf, (size_t)n), -EPROTO);
 	in = (struct watch_request){.type = REQUEST_LOOK, .name = "..", .name_len = 2};
 	file_id_from_inode(&in.dir, 3);
