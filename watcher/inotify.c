@@ -11,7 +11,10 @@
  *
  * A directory that leaves the drive loses its watches.  Should it come back, the daemon may take it for one
  * that only moved, and what happened to it outside was not seen: then everything must be compared, and
- * OVERFLOW says so. */
+ * OVERFLOW says so.
+ *
+ * When the kernel allows no more watches, the directories without one are counted and the daemon is told: it
+ * then scans everything again and again, and each scan tries to place the watch. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -28,6 +31,7 @@
 #include "watcher/known.h"
 #include "watcher/recent.h"
 #include "watcher/tree_walk.h"
+#include "watcher/watch_limit.h"
 
 enum {
 	READ_BYTES = 64 * 1024,
@@ -64,7 +68,8 @@ struct inotify_instance {
 	struct known left;           /* directories that left the drive */
 	struct recent deleted;       /* directories that are no more */
 	struct tree_walk walk;
-	uint32_t half; /* cookie of a rename whose new name has not come yet; 0: none */
+	size_t told_refused; /* directories without a watch, as the daemon knows */
+	uint32_t half;       /* cookie of a rename whose new name has not come yet; 0: none */
 	unsigned open_dirs;
 	char target[ENTRY_TARGET_ROOM];
 	_Alignas(struct inotify_event) char buf[READ_BYTES];
@@ -149,13 +154,26 @@ static int add_watch(struct inotify_instance *in, struct tree_node *n, int fd)
 	return 0;
 }
 
+/* Nothing to give up for: the daemon is told, and scans again what may have changed unseen. */
+static int watch_or_note(struct inotify_instance *in, struct tree_node *n, int fd)
+{
+	int r = add_watch(in, n, fd);
+
+	if (r == -ENOSPC) {
+		inotify_tree_refuse(&in->tree, n);
+		r = 0;
+	}
+	in->base.unsettled |= in->tree.refused != in->told_refused;
+	return r;
+}
+
 static int instance_watch_dir(struct backend *b, struct watch_drive *d, const struct file_id *dir, int fd)
 {
 	struct inotify_instance *in = instance_of(b);
 	struct tree_node *n = inotify_tree_by_id(&in->tree, dir);
 
 	(void)d;
-	return n == NULL ? -ESTALE : add_watch(in, n, fd);
+	return n == NULL ? -ESTALE : watch_or_note(in, n, fd);
 }
 
 /* What looks teach the tree. */
@@ -522,6 +540,24 @@ static void take_waiting(struct inotify_instance *in)
 	in->waiting = before;
 }
 
+/* The number matters to people only, so it is told when it has come to rest. */
+static void tell_refused(struct inotify_instance *in)
+{
+	bool any = in->tree.refused > 0;
+	char text[WATCH_LIMIT_TEXT];
+
+	if (in->tree.refused == in->told_refused || (any && in->told_refused > 0 && !in->base.quiet))
+		return;
+	in->told_refused = in->tree.refused;
+	if (any)
+		watch_limit_explain(text, in->tree.refused, in->tree.ids.count);
+	channel_emit(in->base.channel, &(struct observation){.type = OBSERVED_UNWATCHED,
+							     .drive = in->drive->number,
+							     .error = any ? -ENOSPC : 0,
+							     .text = text,
+							     .text_len = any ? strlen(text) : 0});
+}
+
 static ssize_t instance_read(struct backend *b)
 {
 	struct inotify_instance *in = instance_of(b);
@@ -539,9 +575,11 @@ static ssize_t instance_read(struct backend *b)
 		batch_clear(&in->batch);
 	}
 	drop_detached(in);
+	tell_refused(in);
 	b->quiet = false;
 	keep_waiting(in);
-	b->unsettled = in->waiting.name_count > 0 || !LIST_EMPTY(&in->tree.detached);
+	b->unsettled = in->waiting.name_count > 0 || !LIST_EMPTY(&in->tree.detached) ||
+		       in->tree.refused != in->told_refused;
 	channel_end_batch(b->channel);
 	return n + more;
 }
@@ -556,11 +594,8 @@ static int instance_add(struct backend *b, struct watch_drive *d, const char **w
 	in->drive = d;
 	r = fd < 0 ? fd : inotify_tree_init(&in->tree, &d->root);
 	if (r == 0)
-		r = add_watch(in, in->tree.root, fd);
-	if (r == -ENOSPC)
-		*why = "the limit of inotify watches is reached: raise the sysctl "
-		       "fs.inotify.max_user_watches";
-	else if (r != 0)
+		r = watch_or_note(in, in->tree.root, fd);
+	if (r != 0)
 		*why = strerror(-r);
 	return r;
 }
@@ -574,7 +609,7 @@ static void instance_remove(struct backend *b, struct watch_drive *d)
 static bool instance_alive(struct backend *b, struct watch_drive *d)
 {
 	(void)d;
-	return instance_of(b)->tree.root->wd != TREE_UNWATCHED;
+	return instance_of(b)->tree.root->wd != TREE_UNWATCHED || instance_of(b)->tree.root->refused;
 }
 
 static void instance_free(struct backend *b)
