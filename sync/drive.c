@@ -55,6 +55,7 @@ void drive_free(struct drive *d)
 	text_deinit(&d->prefix);
 	free(d->swapped);
 	free(d->lost);
+	free(d->unwatched);
 	free(d);
 }
 
@@ -456,7 +457,16 @@ int drive_reconcile(struct drive *d, struct store_txn *txn, uint64_t node)
 	d->txn = NULL;
 	if (r != 0)
 		return r < 0 ? r : -ENOENT;
+	if (node == 0 || node == d->options.root)
+		d->unwatched_count = 0; /* all will be told again */
 	return walk_begin(d, &dir);
+}
+
+int drive_reconcile_unwatched(struct drive *d, struct store_txn *txn)
+{
+	if (d->options.weak_ids) /* another directory may have taken the id of one that was watched */
+		return drive_reconcile(d, txn, 0);
+	return walk_reconciling(d) ? -EBUSY : walk_begin_unwatched(d);
 }
 
 void drive_set_silent(struct drive *d, bool silent)

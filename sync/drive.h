@@ -73,6 +73,9 @@ uint64_t drive_deadline(const struct drive *d);
 /* Compare a directory (0: the root) and all below it with the drive.  One at a time: -EBUSY.  While a walk
  * runs, live observations are taken as ever. */
 int drive_reconcile(struct drive *d, struct store_txn *txn, uint64_t node);
+/* The same of those directories alone in which the watcher does not see changes, as the scans so far have
+ * told; with weak ids of all. */
+int drive_reconcile_unwatched(struct drive *d, struct store_txn *txn);
 /* Forget everything held and asked (the watcher died, the root went away): no more answers will come. */
 void drive_reset(struct drive *d);
 void drive_set_silent(struct drive *d, bool silent);

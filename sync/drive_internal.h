@@ -43,7 +43,7 @@ struct scan {
 	struct file_id dir;
 	bool compare; /* the index may hold children that are not there any more; a first index spares itself
 			 the look */
-	bool ended;
+	bool ended, unwatched;
 	int error;
 	uint64_t began;     /* arrivals when it began */
 	size_t outstanding; /* entries that are still held */
@@ -63,6 +63,7 @@ enum walk_phase { WALK_SCANNING, WALK_BARRIER, WALK_UNSEEN, WALK_SETTLING };
 struct walk {
 	struct walk *next;
 	bool reconcile; /* one that drive_reconcile() began; else a subtree that arrived */
+	bool shallow;   /* it does not descend into what the index knows */
 	enum walk_phase phase;
 	struct todo_dir *todo; /* a stack: depth first keeps it short */
 	size_t todo_count, todo_room;
@@ -91,6 +92,8 @@ struct drive {
 	struct hash sources; /* of the batch: node -> the element it moves to */
 	struct scan *scans;
 	struct walk *walks;
+	struct todo_dir *unwatched; /* directories in which changes are not seen; perhaps twice the same */
+	size_t unwatched_count, unwatched_room;
 	struct walk *arrivals; /* takes what arrives in the step that runs */
 	bool walk_ready;       /* an answer came in: walk_step() has something to do */
 	struct file_id
@@ -217,6 +220,8 @@ int emit_border(struct drive *d, uint64_t dir, uint64_t parent, const char *name
 /* The directory at h came with what is in it. */
 int walk_arrived(struct drive *d, const struct held *h);
 int walk_begin(struct drive *d, const struct file_id *dir);
+/* One of the directories in which changes are not seen. */
+int walk_begin_unwatched(struct drive *d);
 bool walk_reconciling(const struct drive *d);
 /* A name that a scan listed stands for this node now; a dir among them is walked too.  ARRIVED (another
  * identity) and NEW: it may be newer than the run, so that a barrier which is asked for now has to wait for

@@ -84,6 +84,7 @@ struct run {
 struct pass {
 	bool walking, wanted;  /* wanted: at once */
 	bool unwatched;        /* some directories have no watch: `why` */
+	bool complete;         /* the last comparison of all, and what followed, left nothing out */
 	bool recovered;        /* they have one now, but the pass that gave it to them is still going */
 	uint64_t begun, ended; /* how many */
 	uint64_t began_ms, due_ms;

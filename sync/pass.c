@@ -1,10 +1,11 @@
-/* pass: a comparison of the whole drive where not everything that happens is told.
+/* pass: a comparison of a drive where not everything that happens is told.
  *
  * A drive that is polled has no events at all, and one with more directories than inotify may watch has none
- * from some of them.  Such a drive is compared again and again: a pass begins poll_interval after the last
- * one ended, or as long as that one took, if that was longer, so that at most half of the time goes into it.
- * It is no run: nobody asked for it, the history would be full of them, and what it finds is journalled like
- * any other change.  Each scan also tries again to watch what could not be watched.
+ * from some of them.  Such a drive is compared again and again, the latter only where it has no watches, or
+ * as a whole when the pass before could not reach everything.  A pass begins poll_interval after the last one
+ * ended, or as long as that one took, if that was longer, so that at most half of the time goes into it. It
+ * is no run: nobody asked for it, the history would be full of them, and what it finds is journalled like any
+ * other change.  Each scan also tries again to watch what could not be watched.
  *
  * One walk at a time: a run that is asked for meanwhile waits for the pass.  A barrier is worth nothing
  * without events, so it waits for a pass that began after it was asked for. */
@@ -42,6 +43,8 @@ int pass_step(struct watched *w, struct store_txn *txn)
 	w->pass.wanted = false;
 	w->pass.began_ms = now;
 	w->pass.begun++;
+	if (w->backend != WATCH_POLL && w->pass.complete)
+		return drive_reconcile_unwatched(w->machine, txn);
 	return drive_reconcile(w->machine, txn, 0);
 }
 
@@ -83,6 +86,7 @@ int pass_ended(struct watched *w, int error)
 		w->pass.unwatched = false;
 	w->pass.recovered = false;
 	note_result(w, error);
+	w->pass.complete = error == 0;
 	pass_schedule(w, engine_now_ms() - w->pass.began_ms);
 	watched_settle_state(w);
 	return run_begin_queued(w);
@@ -90,7 +94,7 @@ int pass_ended(struct watched *w, int error)
 
 void pass_interrupted(struct watched *w)
 {
-	w->pass.walking = w->pass.wanted = w->pass.recovered = w->pass.unwatched = false;
+	w->pass.walking = w->pass.wanted = w->pass.recovered = w->pass.unwatched = w->pass.complete = false;
 	w->pass.due_ms = 0;
 }
 

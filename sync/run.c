@@ -187,8 +187,10 @@ void run_ended(struct watched *w, uint64_t entries, uint64_t changes, int error)
 		w->incomplete = error != 0;
 		snprintf(w->incomplete_why, sizeof(w->incomplete_why), "%s", w->run.row.error);
 	}
-	if (w->run.path == NULL)
+	if (w->run.path == NULL) {
 		pass_schedule(w, 0);
+		w->pass.complete = error == 0;
+	}
 	w->row.indexed = true;
 	drive_set_silent(w->machine, false);
 	if (r == 0)

@@ -100,6 +100,7 @@ void walk_clear(struct drive *d)
 		scan_free(d, d->scans);
 	while (d->walks != NULL)
 		walk_free(d, d->walks);
+	d->unwatched_count = 0;
 	d->listing = 0;
 	d->walk_ready = false;
 }
@@ -122,6 +123,48 @@ int walk_begin(struct drive *d, const struct file_id *dir)
 	struct walk *w = walk_new(d, true);
 
 	return w == NULL ? -ENOMEM : push_dir(w, dir, true);
+}
+
+static int compare_dirs(const void *a, const void *b)
+{
+	return memcmp(&((const struct todo_dir *)a)->dir, &((const struct todo_dir *)b)->dir,
+		      sizeof(struct file_id));
+}
+
+int walk_begin_unwatched(struct drive *d)
+{
+	struct walk *w = walk_new(d, true);
+	size_t kept = 0;
+
+	if (w == NULL)
+		return -ENOMEM;
+	w->shallow = true;
+	if (d->unwatched_count > 0)
+		qsort(d->unwatched, d->unwatched_count, sizeof(struct todo_dir), compare_dirs);
+	for (size_t i = 0; i < d->unwatched_count; i++) {
+		if (kept == 0 || compare_dirs(&d->unwatched[kept - 1], &d->unwatched[i]) != 0)
+			d->unwatched[kept++] = d->unwatched[i];
+	}
+	w->todo = d->unwatched;
+	w->todo_count = kept;
+	w->todo_room = d->unwatched_room;
+	d->unwatched = NULL;
+	d->unwatched_count = d->unwatched_room = 0;
+	return 0;
+}
+
+/* It is told again by each scan as long as it is so. */
+static int note_unwatched(struct drive *d, const struct scan *s)
+{
+	void *a = d->unwatched;
+
+	if (!s->unwatched)
+		return 0;
+	if (!grow(&a, d->unwatched_count, &d->unwatched_room, sizeof(struct todo_dir)))
+		return -ENOMEM;
+	d->unwatched = a;
+	d->unwatched[d->unwatched_count++] = (struct todo_dir){.dir = s->dir, .compare = true};
+	return 0;
 }
 
 bool walk_reconciling(const struct drive *d)
@@ -152,6 +195,8 @@ int walk_applied(struct drive *d, const struct held *h, uint64_t node, enum walk
 		r = push_node(&s->seen, &s->seen_count, &s->seen_room, node);
 	if (r != 0 || h->state.kind != ENTRY_DIR || h->state.mount)
 		return r;
+	if (how == WALK_KNOWN && s->walk->shallow)
+		return 0;
 	if (how == WALK_KNOWN || d->silent || !s->walk->reconcile)
 		return push_dir(s->walk, &h->id, how != WALK_NEW || !d->silent || d->options.weak_ids);
 	return walk_arrived(d, h);
@@ -188,7 +233,8 @@ void walk_scan_ended(struct drive *d, uint32_t request, int error)
 	if (s == NULL)
 		return;
 	s->ended = true;
-	s->error = error;
+	s->unwatched = error == -ENOSPC;
+	s->error = s->unwatched ? 0 : error;
 	d->walk_ready = true;
 }
 
@@ -290,6 +336,9 @@ static int finish_scans(struct drive *d, bool *more)
 		if (r < 0)
 			return r;
 		if (r == 0) {
+			r = note_unwatched(d, s);
+			if (r != 0)
+				return r;
 			s->walk->scans--;
 			scan_free(d, s);
 		}

@@ -107,6 +107,7 @@ static void on_missed(void *context, int error)
 	struct watched *w = context;
 
 	w->incomplete = true;
+	w->pass.complete = false;
 	snprintf(w->incomplete_why, sizeof(w->incomplete_why),
 		 "a directory that appeared could not be read (%s): mend that, then trigger a run",
 		 strerror(-error));

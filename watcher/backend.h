@@ -17,6 +17,8 @@ enum open_purpose {
 	OPEN_TO_SCAN, /* one that can be listed */
 };
 
+enum backend_answer { BACKEND_UNWATCHED = 1 };
+
 struct backend {
 	TAILQ_ENTRY(backend) link;
 	const struct backend_ops *ops;
@@ -42,8 +44,9 @@ struct backend_ops {
 	 * it is being moved, and will be found or gone soon.  -EBUSY: it cannot be reached. */
 	int (*open_dir)(struct backend *b, struct watch_drive *d, const struct file_id *dir,
 			enum open_purpose purpose);
-	/* From now on see changes in that directory, open as fd; list it only afterwards.  0 also where
-	 * the kernel allows no more watches: then UNWATCHED is emitted. */
+	/* From now on see changes in that directory, open as fd; list it only afterwards.
+	 * BACKEND_UNWATCHED: they will not be seen, since the kernel allows no more watches; the backend
+	 * emits UNWATCHED for the drive. */
 	int (*watch_dir)(struct backend *b, struct watch_drive *d, const struct file_id *dir, int fd);
 	/* A look or a scan found this ENTRY or GONE, and emits it now. */
 	void (*saw)(struct backend *b, struct watch_drive *d, const struct observation *o);

@@ -161,7 +161,7 @@ static int watch_or_note(struct inotify_instance *in, struct tree_node *n, int f
 
 	if (r == -ENOSPC) {
 		inotify_tree_refuse(&in->tree, n);
-		r = 0;
+		r = BACKEND_UNWATCHED;
 	}
 	in->base.unsettled |= in->tree.refused != in->told_refused;
 	return r;
@@ -595,6 +595,8 @@ static int instance_add(struct backend *b, struct watch_drive *d, const char **w
 	r = fd < 0 ? fd : inotify_tree_init(&in->tree, &d->root);
 	if (r == 0)
 		r = watch_or_note(in, in->tree.root, fd);
+	if (r == BACKEND_UNWATCHED)
+		r = 0;
 	if (r != 0)
 		*why = strerror(-r);
 	return r;

@@ -42,7 +42,9 @@ enum observation_type {
 	OBSERVED_ENTRY = 2,      /* dir/name is `state` with identity `id` (and `target`) */
 	OBSERVED_GONE = 3,       /* dir/name does not exist; dir itself was there and readable */
 	OBSERVED_SCAN_BEGIN = 4, /* answer to REQUEST_SCAN: ENTRYs of `dir` follow … */
-	OBSERVED_SCAN_END = 5, /* … and here they end; `error` 0 or -errno: the list is then not complete */
+	OBSERVED_SCAN_END =
+		5, /* … and here they end; `error` 0, -ENOSPC: the list is complete, but what changes in
+		    * `dir` from now on is not seen, or other -errno: it is not complete */
 	OBSERVED_LOOKED = 6, /* answer to REQUEST_LOOK, after its ENTRY or GONE; `error` -errno: it could not
 			      * be looked at, nothing is known (-ESTALE: dir itself is gone) */
 	OBSERVED_BATCH_END =
