@@ -389,6 +389,57 @@ static void test_an_unreadable_directory_deletes_nothing(void **state)
 	assert_int_equal(f->error, -EIO);
 }
 
+/* Take the scan that was asked for, of `dir`, and say that it found nothing new. */
+static void answer_scan(struct fixture *f, uint64_t dir, int error)
+{
+	struct asked a = take_asked(f, 's');
+
+	assert_int_equal(file_id_inode(&a.dir), dir);
+	scan_marker(f, OBSERVED_SCAN_BEGIN, &a, 0);
+	if (dir == ROOT)
+		SEE(f, ROOT, "seen", DIR(8), .flags = OBSERVED_LISTED);
+	if (dir == ROOT)
+		SEE(f, ROOT, "unseen", DIR(9), .flags = OBSERVED_LISTED);
+	scan_marker(f, OBSERVED_SCAN_END, &a, error);
+	step_at(f, f->now);
+}
+
+static void test_what_is_not_watched_is_compared_alone_until_it_is(void **state)
+{
+	struct fixture *f = *state;
+
+	SEE(f, ROOT, "seen", FRESH_DIR(8));
+	SEE(f, ROOT, "unseen", FRESH_DIR(9));
+	settle(f);
+	text_clear(&f->told);
+	assert_int_equal(drive_reconcile(f->drive, f->txn, 0), 0);
+	step_at(f, f->now);
+	answer_scan(f, ROOT, -ENOSPC);
+	for (int i = 0; i < 2; i++) /* in any order */
+		answer_scan(f, file_id_inode(&f->asked[0].dir),
+			    file_id_inode(&f->asked[0].dir) == 9 ? -ENOSPC : 0);
+	assert_int_equal(f->reconciled, 1);
+	assert_int_equal(f->error, 0);
+
+	assert_int_equal(drive_reconcile_unwatched(f->drive, f->txn), 0);
+	step_at(f, f->now);
+	assert_int_equal(f->asked_count, 2);
+	for (int i = 0; i < 2; i++)
+		answer_scan(f, file_id_inode(&f->asked[0].dir),
+			    file_id_inode(&f->asked[0].dir) == 9 ? -ENOSPC : 0);
+	assert_int_equal(f->reconciled, 2);
+
+	assert_int_equal(drive_reconcile_unwatched(f->drive, f->txn), 0);
+	step_at(f, f->now);
+	assert_int_equal(f->asked_count, 1);
+	answer_scan(f, 9, 0);
+	assert_int_equal(drive_reconcile_unwatched(f->drive, f->txn), 0);
+	step_at(f, f->now);
+	assert_int_equal(f->asked_count, 0);
+	assert_int_equal(f->reconciled, 4);
+	assert_told(f, "");
+}
+
 static void test_the_first_index_is_silent(void **state)
 {
 	struct fixture *f = *state;
@@ -448,6 +499,7 @@ int main(void)
 		TEST(test_a_barrier_passes_when_what_arrived_is_scanned),
 		TEST(test_an_unlisted_name_is_deleted_only_after_a_look),
 		TEST(test_an_unreadable_directory_deletes_nothing),
+		TEST(test_what_is_not_watched_is_compared_alone_until_it_is),
 		TEST(test_the_first_index_is_silent),
 		TEST(test_reserved_names_are_not_seen),
 	};
