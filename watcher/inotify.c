@@ -56,9 +56,11 @@ enum { /* batch_name.seen */
        SEEN_CREATE = 1 << 6,
 };
 
+/* Without IN_EXCL_UNLINK: FUSE drops a name from the kernel's cache when it is looked up at a bad moment, and
+ * what is written to a file that was open then would count as written to an unlinked one. */
 #define WATCH_MASK                                                                                           \
 	(IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB |      \
-	 IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR | IN_EXCL_UNLINK)
+	 IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
 
 struct inotify_instance {
 	struct backend base;
