@@ -2,7 +2,9 @@
  *
  * A directory gets its watch before it is listed, at each scan; what happens in it afterwards raises events,
  * so nothing falls between.  A directory that is created or moved in is reported without FRESH: the daemon
- * scans it, and its subdirectories, and each scan places a watch first.
+ * scans it, and its subdirectories, and each scan places a watch first.  That may be a while from now, so the
+ * first look at a new directory watches it too, and looks at what is in it as if there had been events: what
+ * was moved there is found before its old name counts as gone.
  *
  * Directories are opened by walking from the root along the tree, one component at a time, and what is found
  * must have the id that was asked for.  The tree may be behind the file system; then the walk fails, the
@@ -15,6 +17,7 @@
  *
  * When the kernel allows no more watches, the directories without one are counted and the daemon is told: it
  * then scans everything again and again, and each scan tries to place the watch. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -414,7 +417,47 @@ static void note_deleted(struct inotify_instance *in, const struct batch_name *n
 		child->deleted = true;
 }
 
-static int look_at(struct inotify_instance *in, struct batch_name *n)
+static void gather_names(struct inotify_instance *in, const struct file_id *dir, int fd)
+{
+	DIR *list = fdopendir(fd);
+	const struct dirent *e;
+
+	if (list == NULL) {
+		close(fd);
+		return;
+	}
+	while (in->batch.name_count < BATCH_NAMES && (e = readdir(list)) != NULL) {
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		if (batch_add(&in->batch, dir, e->d_name, strlen(e->d_name)) == NULL) {
+			say_overflow(in);
+			break;
+		}
+	}
+	closedir(list);
+}
+
+/* What fails here, or is too much, is made good by the scan that the daemon asks for.  Moves the batch. */
+static void enter_new_dir(struct inotify_instance *in, int parent_fd, const struct observation *o)
+{
+	struct tree_node *n = inotify_tree_by_id(&in->tree, &o->id);
+	struct file_id dir = o->id, id;
+	int fd;
+
+	if (n == NULL || n->wd != TREE_UNWATCHED || n->refused) /* a scan places its watch, when there is room */
+		return;
+	fd = openat(parent_fd, o->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (entry_id_of_fd(fd, &in->drive->rule, &id) == 0 && file_id_equal(&id, &dir) &&
+	    add_watch(in, n, fd) == 0)
+		gather_names(in, &dir, fd);
+	else
+		close(fd);
+}
+
+/* n and all other parts of the batch may have moved afterwards. */
+static int look_at(struct inotify_instance *in, const struct batch_name *n)
 {
 	struct batch_dir *dir = &in->batch.dirs[n->dir];
 	struct observation o = {.drive = in->drive->number,
@@ -434,6 +477,8 @@ static int look_at(struct inotify_instance *in, struct batch_name *n)
 	note_deleted(in, n, &o);
 	instance_saw(&in->base, in->drive, &o);
 	channel_emit(in->base.channel, &o);
+	if (o.type == OBSERVED_ENTRY && o.state.kind == ENTRY_DIR && !o.state.mount)
+		enter_new_dir(in, dir->fd, &o);
 	return 0;
 }
 
@@ -444,17 +489,16 @@ static size_t look_at_all(struct inotify_instance *in, bool *progress)
 
 	*progress = false;
 	for (size_t i = 0; i < in->batch.name_count && !channel_closed(in->base.channel); i++) {
-		struct batch_name *n = &in->batch.names[i];
 		int r;
 
-		if (n->seen & SEEN_DONE)
+		if (in->batch.names[i].seen & SEEN_DONE)
 			continue;
-		r = look_at(in, n);
+		r = look_at(in, &in->batch.names[i]);
 		if (r == -ESTALE) {
 			waiting++;
 			continue;
 		}
-		n->seen |= SEEN_DONE;
+		in->batch.names[i].seen |= SEEN_DONE;
 		*progress |= r == 0;
 		if (r == -EIO || r == -ENOMEM || r == -EMFILE || r == -ENFILE)
 			say_overflow(in);
