@@ -185,7 +185,7 @@ int outcome_created(struct drive *d, struct held *h, uint64_t parent);
 int outcome_moved(struct drive *d, struct held *h, uint64_t parent);
 /* The name is not in the tree (it is ours, or its directory left), but the file may have other names that
  * are. */
-int outcome_elsewhere(struct drive *d, const struct held *h);
+int outcome_elsewhere(struct drive *d, struct held *h);
 
 /* removal.c: a node and what is below it; names of the batch that were seen to be gone, alone or in one
  * directory; other nodes with the identity of a directory (but `keep`). */

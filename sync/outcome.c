@@ -22,8 +22,16 @@ static int note_open(struct drive *d, uint64_t node, bool open)
 	return open && !d->silent ? open_files_note(&d->open, node, d->now_ms) : 0;
 }
 
+/* A weak id does not prove that another name is of the same inode, so that name is looked at.  What such a
+ * look finds is not followed any further: the first one has asked for all names. */
+static int look_at_namesake(struct drive *d, struct held *h, const struct file_id *dir,
+			    const struct index_node *n)
+{
+	return h->retries > 0 ? 0 : drive_ask(d, ASK_AGAIN, dir, n->name, n->name_len, h, NULL);
+}
+
 /* Other names of the same inode have the same state. */
-static int outcome_for_links(struct drive *d, const struct index_node *is, bool weak)
+static int outcome_for_links(struct drive *d, struct held *h, const struct index_node *is)
 {
 	struct index_node n, other = *is;
 	struct file_id dir;
@@ -32,7 +40,7 @@ static int outcome_for_links(struct drive *d, const struct index_node *is, bool 
 	unsigned changed;
 	int r;
 
-	if (is->state.kind == NODE_DIR || is->state.links <= 1 || weak)
+	if (is->state.kind == NODE_DIR || is->state.links <= 1)
 		return 0;
 	while ((r = index_by_identity(d->txn, d->options.drive, &is->id, node, &node)) == 0) {
 		if (node == is->node || emit_is_swapped(d, node))
@@ -48,7 +56,8 @@ static int outcome_for_links(struct drive *d, const struct index_node *is, bool 
 		    (there != NULL && there->place == HELD_BATCHED && there->progress != HELD_DONE))
 			continue;
 		other.node = node;
-		r = emit_updated(d, &other, changed, open_files_has(&d->open, node));
+		r = held_is_weak(d, h) ? look_at_namesake(d, h, &dir, &n)
+				       : emit_updated(d, &other, changed, open_files_has(&d->open, node));
 		if (r != 0)
 			return r;
 	}
@@ -83,7 +92,7 @@ int outcome_same(struct drive *d, struct held *h, const struct index_node *n)
 		if (r == 0)
 			r = note_open(d, is.node, open);
 		if (r == 0)
-			r = outcome_for_links(d, &is, held_is_weak(d, h));
+			r = outcome_for_links(d, h, &is);
 	}
 	if (r == 0 && h->scan == 0 && may_be_another(d, h))
 		return walk_arrived(d, h);
@@ -123,7 +132,7 @@ int outcome_replaced(struct drive *d, struct held *h, uint64_t occupant, unsigne
 	}
 	drive_forget_dir(d);
 	if (r == 0)
-		r = outcome_for_links(d, &is, weak);
+		r = outcome_for_links(d, h, &is);
 	if (r == 0 && linked)
 		r = removal_look_at_links(d, &before);
 	if (r != 0 || !held_is_dir(h))
@@ -148,7 +157,7 @@ int outcome_created(struct drive *d, struct held *h, uint64_t parent)
 	if (r == 0)
 		r = note_open(d, n.node, open);
 	if (r == 0)
-		r = outcome_for_links(d, &n, held_is_weak(d, h));
+		r = outcome_for_links(d, h, &n);
 	if (r != 0)
 		return r;
 	if (held_is_dir(h) && h->scan == 0 && (h->flags & OBSERVED_FRESH) == 0 && !h->state.mount)
@@ -177,7 +186,7 @@ int outcome_moved(struct drive *d, struct held *h, uint64_t parent)
 	if (r == 0)
 		r = note_open(d, is.node, open);
 	if (r == 0)
-		r = outcome_for_links(d, &is, held_is_weak(d, h));
+		r = outcome_for_links(d, h, &is);
 	if (r == 0 && !held_is_dir(h) && is.state.links > 1)
 		r = removal_look_at_links(
 			d,
@@ -192,10 +201,10 @@ int outcome_moved(struct drive *d, struct held *h, uint64_t parent)
 
 /* The name is not in the tree (it is ours, or its directory left), but the file may have other names that
  * are. */
-int outcome_elsewhere(struct drive *d, const struct held *h)
+int outcome_elsewhere(struct drive *d, struct held *h)
 {
 	struct index_node is = {.node = 0};
 
 	row_of_held(d, h, &is);
-	return outcome_for_links(d, &is, held_is_weak(d, h));
+	return outcome_for_links(d, h, &is);
 }
