@@ -120,6 +120,8 @@ static unsigned merged_flags(const struct held *h, const struct observation *o)
 {
 	unsigned flags = o->flags;
 
+	if (o->type == OBSERVED_GONE) /* closed, and then gone: perhaps to another name */
+		return flags | (h->flags & OBSERVED_CLOSED);
 	if (!h->gone && file_id_equal(&h->id, &o->id)) {
 		flags |= h->flags & (OBSERVED_FRESH | OBSERVED_RENAMED | OBSERVED_CREATED);
 		if ((o->flags & (OBSERVED_WRITING | OBSERVED_CLOSED)) == 0)

@@ -248,6 +248,9 @@ static int consider_source(struct drive *d, struct held *h, const struct index_n
 		return r;
 	if (whereabouts(d, h, n, there) != GONE_FROM_THERE)
 		return 0;
+	/* Its writer was done before it was moved. */
+	if (there != NULL && there->gone && (h->flags & OBSERVED_WRITING) == 0)
+		h->flags |= there->flags & OBSERVED_CLOSED;
 	return take_source(d, h, n->node) == 0 ? 1 : -ENOMEM;
 }
 

@@ -474,6 +474,8 @@ static int look_at(struct inotify_instance *in, const struct batch_name *n)
 	o.type = r == 0 ? OBSERVED_ENTRY : OBSERVED_GONE;
 	if (r == 0)
 		o.flags = (uint16_t)flags_of(n, &o);
+	else if (n->seen & SEEN_CLOSE)
+		o.flags = OBSERVED_CLOSED;
 	note_deleted(in, n, &o);
 	instance_saw(&in->base, in->drive, &o);
 	channel_emit(in->base.channel, &o);

@@ -35,7 +35,7 @@ enum {
 static const uint16_t observation_parts[] = {
 	[OBSERVED_READY] = HAS_DRIVE | HAS_FLAGS | HAS_BACKEND | HAS_ID | HAS_STATE | HAS_TEXT,
 	[OBSERVED_ENTRY] = HAS_DRIVE | HAS_FLAGS | HAS_DIR | HAS_ID | HAS_STATE | HAS_NAME | HAS_TARGET,
-	[OBSERVED_GONE] = HAS_DRIVE | HAS_DIR | HAS_NAME,
+	[OBSERVED_GONE] = HAS_DRIVE | HAS_FLAGS | HAS_DIR | HAS_NAME,
 	[OBSERVED_SCAN_BEGIN] = HAS_DRIVE | HAS_REQUEST | HAS_DIR,
 	[OBSERVED_SCAN_END] = HAS_DRIVE | HAS_REQUEST | HAS_ERROR | HAS_DIR,
 	[OBSERVED_LOOKED] = HAS_DRIVE | HAS_REQUEST | HAS_ERROR | HAS_DIR | HAS_NAME,
@@ -253,10 +253,17 @@ static void check_entry(struct wire_reader *r, const struct observation *o)
 		r->failed = true;
 }
 
+static unsigned flags_of_type(enum observation_type type)
+{
+	if (type == OBSERVED_READY)
+		return READY_FLAGS;
+	return type == OBSERVED_GONE ? OBSERVED_CLOSED : (unsigned)ENTRY_FLAGS;
+}
+
 static void get_flags(struct wire_reader *r, struct observation *o)
 {
 	o->flags = (uint16_t)wire_get(r, 2);
-	if (o->flags & ~(o->type == OBSERVED_READY ? (unsigned)READY_FLAGS : (unsigned)ENTRY_FLAGS))
+	if (o->flags & ~flags_of_type(o->type))
 		r->failed = true;
 }
 

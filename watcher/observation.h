@@ -61,7 +61,7 @@ enum observation_type {
 				  * scans try again; 0: now they all are */
 };
 
-/* Flags of an ENTRY. */
+/* Flags of an ENTRY; a GONE may have CLOSED: the file that went was closed by its writer before. */
 enum {
 	OBSERVED_FRESH =
 		1 << 0, /* a dir whose creation this watcher saw: empty then, all since is observed */

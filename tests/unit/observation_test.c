@@ -37,8 +37,9 @@ static struct observation sample(enum observation_type type)
 		.text_len = 4,
 	};
 
-	o.flags = type == OBSERVED_READY ? WATCH_WEAK_IDS | WATCH_WEAK_BARRIER
-					 : OBSERVED_FRESH | OBSERVED_LISTED;
+	o.flags = type == OBSERVED_READY  ? WATCH_WEAK_IDS | WATCH_WEAK_BARRIER
+		  : type == OBSERVED_GONE ? OBSERVED_CLOSED
+					  : OBSERVED_FRESH | OBSERVED_LISTED;
 	file_id_from_birth(&o.dir, 11, 12, 13);
 	file_id_from_inode(&o.id, 14);
 	return o;
@@ -98,6 +99,10 @@ static void test_each_type_carries_its_parts(void **state)
 		assert_true(observation_decode(&out, buf, sizeof(buf)) > 0);
 		assert_int_equal(out.error, -5);
 	}
+	in = sample(OBSERVED_GONE);
+	assert_true(observation_encode(&in, buf, sizeof(buf)) > 0);
+	assert_true(observation_decode(&out, buf, sizeof(buf)) > 0);
+	assert_int_equal(out.flags, OBSERVED_CLOSED);
 	in = sample(OBSERVED_READY);
 	assert_true(observation_encode(&in, buf, sizeof(buf)) > 0);
 	assert_true(observation_decode(&out, buf, sizeof(buf)) > 0);
