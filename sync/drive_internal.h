@@ -71,7 +71,8 @@ struct walk {
 	uint64_t *unseen;      /* nodes that a scan did not list */
 	size_t unseen_count, unseen_room, unseen_done;
 	uint32_t barrier;
-	uint64_t mark;  /* SETTLING: what must be in the index */
+	uint64_t mark;  /* a run, SCANNING: arrivals up to here are waited for; SETTLING: what must be in the
+			   index */
 	uint64_t began; /* the arrival that it belongs to, for drive_passed() */
 	uint64_t entries, changes;
 	int error;

@@ -399,13 +399,28 @@ static void enter_settling(struct drive *d, struct walk *w)
 		debounce_force_all(&d->debounce);
 }
 
+/* What a run did not see may have moved into a subtree that is new, and which is listed apart from the run.
+ */
+static bool waits_for_arrivals(struct drive *d, struct walk *w)
+{
+	if (!w->reconcile || w->unseen_count == 0)
+		return false;
+	if (w->mark == 0)
+		w->mark = d->debounce.arrivals; /* those that come later are not waited for */
+	for (const struct walk *a = d->walks; a != NULL; a = a->next) {
+		if (!a->reconcile && a->phase == WALK_SCANNING && a->began <= w->mark)
+			return true;
+	}
+	return false;
+}
+
 static int scan_more(struct drive *d, struct walk *w)
 {
 	int r = 0;
 
 	while (r == 0 && w->todo_count > 0 && w->scans < SCANS_IN_FLIGHT)
 		r = start_scan(d, w);
-	if (r != 0 || w->scans > 0)
+	if (r != 0 || w->scans > 0 || waits_for_arrivals(d, w))
 		return r;
 	if (w->unseen_count == 0 && w->looks == 0) {
 		enter_settling(d, w);
