@@ -444,7 +444,8 @@ static void enter_new_dir(struct inotify_instance *in, int parent_fd, const stru
 	struct file_id dir = o->id, id;
 	int fd;
 
-	if (n == NULL || n->wd != TREE_UNWATCHED || n->refused) /* a scan places its watch, when there is room */
+	if (n == NULL || n->wd != TREE_UNWATCHED ||
+	    n->refused) /* a scan places its watch, when there is room */
 		return;
 	fd = openat(parent_fd, o->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
