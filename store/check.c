@@ -254,8 +254,8 @@ static int check_run(struct check *c, const MDB_val *key, const MDB_val *value)
 		return 0;
 	}
 	d = check_find_drive(c, row.drive);
-	if (d == NULL || row.run == 0 || row.trigger < RUN_FIRST_INDEX || row.trigger > RUN_MANUAL ||
-	    row.state < RUN_RUNNING || row.state > RUN_INTERRUPTED)
+	if (d == NULL || row.run == 0 || row.trigger < RUN_FIRST_INDEX || row.trigger > RUN_ADOPT ||
+	    row.state < RUN_RUNNING || row.state > RUN_QUEUED)
 		check_fault(c, "run %" PRIu64 " of drive %" PRIu32 " makes no sense", row.run, row.drive);
 	return 0;
 }

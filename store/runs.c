@@ -35,6 +35,7 @@ int runs_put(struct store_txn *txn, const struct run_row *row)
 	pack_bytes(&p, row->path, path_len);
 	pack_u16(&p, (uint16_t)error_len);
 	pack_bytes(&p, row->error, error_len);
+	pack_u64(&p, row->total);
 	return row_put(txn, TABLE_RUNS, key, sizeof(key), &p, TABLE_REPLACE);
 }
 
@@ -70,6 +71,7 @@ int run_row_read(const MDB_val *key, const MDB_val *value, struct run_row *out)
 	if (!unpack_string(&u, out->path, sizeof(out->path)) ||
 	    !unpack_string(&u, out->error, sizeof(out->error)))
 		return -EILSEQ;
+	out->total = u.at < u.end ? unpack_u64(&u) : 0; /* older rows have none */
 	return row_done(&u);
 }
 
@@ -161,6 +163,10 @@ const char *run_trigger_name(enum run_trigger t)
 		return "watcher";
 	case RUN_MANUAL:
 		return "manual";
+	case RUN_SCRUB:
+		return "scrub";
+	case RUN_ADOPT:
+		return "adopt";
 	}
 	return "unknown";
 }
@@ -176,6 +182,8 @@ const char *run_state_name(enum run_state s)
 		return "failed";
 	case RUN_INTERRUPTED:
 		return "interrupted";
+	case RUN_QUEUED:
+		return "queued";
 	}
 	return "unknown";
 }

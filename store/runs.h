@@ -7,8 +7,22 @@
 struct store_txn;
 
 enum runs_answer { RUNS_NONE = 1 };
-enum run_trigger { RUN_FIRST_INDEX = 1, RUN_START = 2, RUN_OVERFLOW = 3, RUN_WATCHER = 4, RUN_MANUAL = 5 };
-enum run_state { RUN_RUNNING = 1, RUN_COMPLETED = 2, RUN_FAILED = 3, RUN_INTERRUPTED = 4 };
+enum run_trigger {
+	RUN_FIRST_INDEX = 1,
+	RUN_START = 2,
+	RUN_OVERFLOW = 3,
+	RUN_WATCHER = 4,
+	RUN_MANUAL = 5,
+	RUN_SCRUB = 6, /* a whole drive was due to be compared */
+	RUN_ADOPT = 7, /* another directory took the place of the drive's root, and that is meant */
+};
+enum run_state {
+	RUN_RUNNING = 1,
+	RUN_COMPLETED = 2,
+	RUN_FAILED = 3,
+	RUN_INTERRUPTED = 4,
+	RUN_QUEUED = 5, /* it waits for another one, or for the drive; `started_ns` is 0 */
+};
 enum { RUN_PATH_MAX = 4095, RUN_ERROR_MAX = 255 };
 
 struct run_row {
@@ -18,6 +32,7 @@ struct run_row {
 	enum run_state state;
 	int64_t started_ns, ended_ns; /* unix time; ended 0 while running */
 	uint64_t entries, changes;    /* entries seen; changes journalled because of it */
+	uint64_t total;               /* entries that the index had when it began; 0: not known */
 	char path[RUN_PATH_MAX + 1];  /* below which it ran; empty: the whole drive */
 	char error[RUN_ERROR_MAX + 1];
 };
@@ -28,6 +43,5 @@ int runs_get(struct store_txn *txn, uint32_t drive, uint64_t run, struct run_row
 int runs_before(struct store_txn *txn, uint32_t drive, uint64_t before, struct run_row *out);
 /* Keep the newest `keep` of a drive. */
 int runs_prune(struct store_txn *txn, uint32_t drive, unsigned keep);
-const char *
-run_trigger_name(enum run_trigger t);         /* "first_index", "start", "overflow", "watcher", "manual" */
-const char *run_state_name(enum run_state s); /* "running", "completed", "failed", "interrupted" */
+const char *run_trigger_name(enum run_trigger t); /* "first_index", "start", … */
+const char *run_state_name(enum run_state s);     /* "running", "completed", … */

@@ -29,7 +29,8 @@ static void test_run_comes_back_as_it_was_put(void **state)
 			      .started_ns = 5,
 			      .ended_ns = INT64_MAX,
 			      .entries = 7,
-			      .changes = UINT64_MAX};
+			      .changes = UINT64_MAX,
+			      .total = 9};
 
 	memset(row.path, 'p', RUN_PATH_MAX);
 	memset(row.error, 'e', RUN_ERROR_MAX);
@@ -41,7 +42,7 @@ static void test_run_comes_back_as_it_was_put(void **state)
 	assert_int_equal(got.trigger, RUN_OVERFLOW);
 	assert_int_equal(got.state, RUN_FAILED);
 	assert_true(got.started_ns == 5 && got.ended_ns == INT64_MAX);
-	assert_true(got.entries == 7 && got.changes == UINT64_MAX);
+	assert_true(got.entries == 7 && got.changes == UINT64_MAX && got.total == 9);
 	assert_string_equal(got.path, row.path);
 	assert_string_equal(got.error, row.error);
 	assert_int_equal(runs_get(f->txn, f->drive.drive, 2, &got), RUNS_NONE);
@@ -118,7 +119,10 @@ static void test_names_are_those_of_the_protocol(void **state)
 	(void)state;
 	assert_string_equal(run_trigger_name(RUN_FIRST_INDEX), "first_index");
 	assert_string_equal(run_trigger_name(RUN_MANUAL), "manual");
+	assert_string_equal(run_trigger_name(RUN_SCRUB), "scrub");
+	assert_string_equal(run_trigger_name(RUN_ADOPT), "adopt");
 	assert_string_equal(run_state_name(RUN_INTERRUPTED), "interrupted");
+	assert_string_equal(run_state_name(RUN_QUEUED), "queued");
 	assert_string_equal(run_state_name(RUN_RUNNING), "running");
 }
 
