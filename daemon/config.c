@@ -17,7 +17,7 @@
 
 enum { SECTION_NONE, SECTION_SERVER, SECTION_DRIVE };
 /* `control` in the state directory has to fit a sockaddr_un. */
-enum { KEYS_MAX = 32, STATE_DIR_MAX = 107 - (int)sizeof("/control") + 1 };
+enum { KEYS_MAX = 32, STATE_DIR_MAX = 107 - (int)sizeof("/control") + 1, SCRUB_RATE_MAX = 1000000 };
 
 struct key {
 	const char *name;
@@ -105,6 +105,23 @@ static const char *set_hide_temporary(struct config *c, const char *value)
 	return config_rule_groups(&last_drive(c)->rules, value);
 }
 
+static const char *set_scrub(struct config *c, const char *value)
+{
+	return config_period(value, &last_drive(c)->scrub_seconds);
+}
+
+static const char *set_scrub_rate(struct config *c, const char *value)
+{
+	uint64_t rate;
+	const char *expected = config_count(value, &rate);
+
+	if (expected == NULL && rate > SCRUB_RATE_MAX)
+		expected = "a number of entries a second, from 1 to 1000000";
+	if (expected == NULL)
+		last_drive(c)->scrub_rate = (unsigned)rate;
+	return expected;
+}
+
 static const struct key server_keys[] = {
 	{"listen", set_listen, false},
 	{"state_dir", set_state_dir, false},
@@ -121,6 +138,8 @@ static const struct key drive_keys[] = {
 	{"exclude", set_exclude, true},
 	{"include", set_include, true},
 	{"hide_temporary", set_hide_temporary, false},
+	{"scrub", set_scrub, false},
+	{"scrub_rate", set_scrub_rate, false},
 	{NULL, NULL, false},
 };
 
@@ -186,6 +205,8 @@ static void add_drive(struct reader *r, const char *name)
 		.backend = WATCH_AUTO,
 		.poll_interval_ms = 10000,
 		.rules = {.all_groups = true},
+		.scrub_seconds = 24 * 3600,
+		.scrub_rate = 5000,
 		.line = r->line,
 	};
 	strcpy(more[c->drive_count].name, name); /* fits: config_drive_name_valid() */

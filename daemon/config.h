@@ -6,6 +6,7 @@
  *                   watch = auto | fanotify | inotify | poll   poll_interval = 10s
  *                   exclude = PATTERN   include = PATTERN
  *                   hide_temporary = all | none | vim rsync …
+ *                   scrub = 24h   scrub_rate = 5000
  * Keys not given have these defaults; `path` has none. */
 #pragma once
 
@@ -24,7 +25,9 @@ struct config_drive {
 	enum watch_backend backend;
 	uint64_t poll_interval_ms;
 	struct config_rules rules;
-	int line; /* of its section, for messages */
+	uint64_t scrub_seconds; /* 0: never */
+	unsigned scrub_rate;    /* entries a second */
+	int line;               /* of its section, for messages */
 };
 
 struct config {

@@ -126,7 +126,9 @@ static int make_drives(struct daemon *d, const uint64_t *devices)
 						     .poll_interval_ms = c->poll_interval_ms,
 						     .settle_ms = c->settle_ms,
 						     .max_wait_ms = c->max_wait_ms,
-						     .retain_changes = c->retain_changes};
+						     .retain_changes = c->retain_changes,
+						     .scrub_seconds = c->scrub_seconds,
+						     .scrub_rate = c->scrub_rate};
 		if (config_rules_make(&c->rules, &d->rules[i]) != 0)
 			return complain("out of memory", "");
 		d->drives[i].rules = d->rules[i];

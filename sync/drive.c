@@ -442,7 +442,8 @@ uint64_t drive_deadline(const struct drive *d)
 {
 	if (d->walk_ready || d->lost_count > 0)
 		return 0;
-	return earlier(debounce_deadline(&d->debounce), open_files_deadline(&d->open));
+	return earlier(earlier(debounce_deadline(&d->debounce), open_files_deadline(&d->open)),
+		       walk_deadline(d));
 }
 
 int drive_reconcile(struct drive *d, struct store_txn *txn, uint64_t node)
@@ -467,6 +468,11 @@ int drive_reconcile_unwatched(struct drive *d, struct store_txn *txn)
 	if (d->options.weak_ids) /* another directory may have taken the id of one that was watched */
 		return drive_reconcile(d, txn, 0);
 	return walk_reconciling(d) ? -EBUSY : walk_begin_unwatched(d);
+}
+
+void drive_pace(struct drive *d, unsigned rate)
+{
+	walk_pace(d, rate);
 }
 
 void drive_set_silent(struct drive *d, bool silent)

@@ -76,6 +76,8 @@ int drive_reconcile(struct drive *d, struct store_txn *txn, uint64_t node);
 /* The same of those directories alone in which the watcher does not see changes, as the scans so far have
  * told; with weak ids of all. */
 int drive_reconcile_unwatched(struct drive *d, struct store_txn *txn);
+/* The walk that drive_reconcile() began takes at most so many entries a second from now on; 0: no limit. */
+void drive_pace(struct drive *d, unsigned rate);
 /* Forget everything held and asked (the watcher died, the root went away): no more answers will come. */
 void drive_reset(struct drive *d);
 void drive_set_silent(struct drive *d, bool silent);

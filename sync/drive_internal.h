@@ -76,6 +76,10 @@ struct walk {
 	uint64_t began; /* the arrival that it belongs to, for drive_passed() */
 	uint64_t entries, changes;
 	int error;
+	unsigned rate;    /* entries a second; 0: as fast as it goes */
+	bool resting;     /* it is ahead of its rate, and asks for nothing until `paid_ms` */
+	uint64_t paid_ms; /* at its rate what it took lasts until then */
+	uint64_t owed;    /* and so much more: entries, times 1000 */
 };
 
 /* A node that stands at its swap name for a moment. */
@@ -223,6 +227,9 @@ int walk_arrived(struct drive *d, const struct held *h);
 int walk_begin(struct drive *d, const struct file_id *dir);
 /* One of the directories in which changes are not seen. */
 int walk_begin_unwatched(struct drive *d);
+void walk_pace(struct drive *d, unsigned rate);
+/* When a walk that rests goes on; UINT64_MAX: none does. */
+uint64_t walk_deadline(const struct drive *d);
 bool walk_reconciling(const struct drive *d);
 /* A name that a scan listed stands for this node now; a dir among them is walked too.  ARRIVED (another
  * identity) and NEW: it may be newer than the run, so that a barrier which is asked for now has to wait for

@@ -130,6 +130,8 @@ static void step_all(struct engine *e, uint64_t now_ms, bool *more)
 
 		retry_offline(w, now_ms);
 		if (!w->watch->in_batch)
+			r = run_scrub(w, now_ms);
+		if (r == 0 && !w->watch->in_batch)
 			r = watched_step(w, more);
 		if (r != 0)
 			engine_fail(e, r, "bringing the index up to date");

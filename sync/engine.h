@@ -31,6 +31,8 @@ struct engine_drive {
 	unsigned settle_ms, max_wait_ms;
 	uint64_t retain_changes;
 	const struct rules *rules; /* borrowed until engine_stop(); NULL: nothing is hidden */
+	uint64_t scrub_seconds;    /* how long after a run of everything the next one is due; 0: never */
+	unsigned scrub_rate;       /* entries a second that it takes then */
 };
 
 enum drive_state { DRIVE_INDEXING, DRIVE_LIVE, DRIVE_RECONCILING, DRIVE_DEGRADED, DRIVE_OFFLINE };

@@ -120,7 +120,8 @@ struct watched {
 	bool rules;         /* the rows are marked by other rules than those that hold now */
 	bool dirty, urgent; /* status to tell, at once */
 	uint64_t told_ms, progress_ms;
-	uint64_t entries; /* of the index, as last counted */
+	uint64_t scrub_ms; /* when the whole drive is due to be compared again; UINT64_MAX: never */
+	uint64_t entries;  /* of the index, as last counted */
 };
 
 struct engine {
@@ -128,6 +129,7 @@ struct engine {
 	struct engine_drive *drive_configs;
 	struct watched *watched;
 	struct watch *watches;
+	struct watched *scrubbing; /* the drive whose scrub is going */
 	struct journal *bus;
 	uv_loop_t loop;
 	uv_thread_t thread;
@@ -192,6 +194,11 @@ int run_check_path(struct watched *w, const char *path);
 /* A run that is going or waiting is needed before the index is known to be true. */
 bool run_loss_pending(const struct watched *w);
 int run_begin_queued(struct watched *w);
+/* From when the drive was last compared to when that is due again. */
+void run_schedule_scrub(struct watched *w);
+uint64_t run_scrub_deadline(const struct watched *w);
+/* Begin a scrub if one is due. */
+int run_scrub(struct watched *w, uint64_t now_ms);
 void run_ended(struct watched *w, uint64_t entries, uint64_t changes, int error);
 void run_progress(struct watched *w, uint64_t now_ms);
 /* The watcher or the root is gone: the run that was going comes to nothing. */

@@ -2,7 +2,13 @@
  *
  * One run at a time per drive; at most one more is queued.  A request for what is already going (or queued)
  * joins it.  A run after a loss (start, overflow, a dead watcher) covers the whole drive; until one has
- * completed the drive is not live. */
+ * completed the drive is not live.
+ *
+ * A scrub is a run that nobody asked for: a drive's whole comparison is due again some time after the last
+ * one, whatever that was made for.  Nothing is known to be wrong, so the drive stays live, and it goes
+ * slowly; once somebody waits for it, or for the run behind it, it hurries.  One drive of the daemon is
+ * scrubbed at a time.  A restart needs no scrub to be resumed: the run that follows it compares everything.
+ */
 #include "sync/engine_internal.h"
 
 #include <errno.h>
@@ -19,7 +25,7 @@ static bool same_path(const char *a, const char *b)
 
 static bool is_loss(enum run_trigger t)
 {
-	return t != RUN_MANUAL;
+	return t != RUN_MANUAL && t != RUN_SCRUB;
 }
 
 static int append_event(struct watched *w, enum event_type event)
@@ -85,6 +91,10 @@ static int begin(struct watched *w)
 		r = append_event(w, EVENT_SYNC_STARTED);
 	if (r == 0)
 		r = drive_reconcile(w->machine, txn, w->run.path == NULL ? 0 : node);
+	if (r == 0 && w->run.row.trigger == RUN_SCRUB) {
+		drive_pace(w->machine, w->config->scrub_rate);
+		w->engine->scrubbing = w;
+	}
 	w->last_run = w->run.row;
 	watched_settle_state(w);
 	return r;
@@ -127,6 +137,8 @@ int run_request(struct watched *w, enum run_trigger trigger, char *path, uint64_
 	struct run *running = w->run.row.run != 0 ? &w->run : NULL;
 	int r;
 
+	if (running != NULL && running->row.trigger == RUN_SCRUB)
+		drive_pace(w->machine, 0);
 	if (running != NULL && !is_loss(trigger) &&
 	    (running->path == NULL || same_path(running->path, path))) {
 		*run = running->row.run;
@@ -141,6 +153,7 @@ int run_request(struct watched *w, enum run_trigger trigger, char *path, uint64_
 	}
 	r = give_number(w, &w->queued, trigger, path);
 	*run = w->queued.row.run;
+	watched_settle_state(w);
 	return r == 0 && running == NULL ? run_begin_queued(w) : r;
 }
 
@@ -171,6 +184,54 @@ static void forget(struct run *run)
 	*run = (struct run){0};
 }
 
+static void forget_run(struct watched *w)
+{
+	if (w->engine->scrubbing == w)
+		w->engine->scrubbing = NULL;
+	forget(&w->run);
+}
+
+/* Scrubs. */
+
+void run_schedule_scrub(struct watched *w)
+{
+	int64_t period = (int64_t)w->config->scrub_seconds * 1000, left;
+
+	if (period == 0) {
+		w->scrub_ms = UINT64_MAX;
+		return;
+	}
+	left = w->row.scrubbed_ns / 1000000 + period - engine_wall_ns() / 1000000;
+	if (left > period)
+		left = period; /* the clock was set back */
+	w->scrub_ms = engine_now_ms() + (left < 0 ? 0 : (uint64_t)left);
+}
+
+static bool may_scrub(const struct watched *w)
+{
+	return w->engine->scrubbing == NULL && !pass_needed(w) && !w->pass.walking && w->machine != NULL && w->row.indexed && w->run.row.run == 0 &&
+	       w->queued.row.run == 0;
+}
+
+uint64_t run_scrub_deadline(const struct watched *w)
+{
+	return may_scrub(w) ? w->scrub_ms : UINT64_MAX;
+}
+
+int run_scrub(struct watched *w, uint64_t now_ms)
+{
+	uint64_t run;
+
+	return run_scrub_deadline(w) <= now_ms ? run_request(w, RUN_SCRUB, NULL, &run) : 0;
+}
+
+/* The whole drive was compared, or that was tried: the next time counts from here. */
+static void was_scrubbed(struct watched *w)
+{
+	w->row.scrubbed_ns = w->run.row.ended_ns;
+	run_schedule_scrub(w);
+}
+
 void run_ended(struct watched *w, uint64_t entries, uint64_t changes, int error)
 {
 	struct store_txn *txn = engine_txn(w->engine);
@@ -190,24 +251,25 @@ void run_ended(struct watched *w, uint64_t entries, uint64_t changes, int error)
 	if (w->run.path == NULL) {
 		pass_schedule(w, 0);
 		w->pass.complete = error == 0;
+		was_scrubbed(w);
 	}
 	w->row.indexed = true;
 	drive_set_silent(w->machine, false);
 	if (r == 0)
 		r = runs_put(txn, &w->run.row);
-	if (r == 0 && first)
+	if (r == 0 && (first || w->run.path == NULL))
 		r = drives_update(txn, &w->row);
 	if (r == 0)
 		r = append_event(w, error == 0 ? EVENT_SYNC_COMPLETED : EVENT_SYNC_ERROR);
 	if (r == 0)
 		r = runs_prune(txn, w->row.drive, RUNS_KEPT);
 	w->last_run = w->run.row;
-	if (first || error != 0 || w->run.loss)
+	if (first || error != 0 || w->run.loss || (w->run.row.trigger == RUN_SCRUB && changes > 0))
 		engine_log("drive %s: run %llu (%s) %s: %llu entries, %llu changes%s%s", w->row.name,
 			   (unsigned long long)w->run.row.run, run_trigger_name(w->run.row.trigger),
 			   run_state_name(w->run.row.state), (unsigned long long)entries,
 			   (unsigned long long)changes, error == 0 ? "" : "; ", w->run.row.error);
-	forget(&w->run);
+	forget_run(w);
 	if (r == 0)
 		r = run_begin_queued(w);
 	watched_settle_state(w);
@@ -228,7 +290,7 @@ void run_interrupted(struct watched *w, const char *why)
 			r = append_event(w, EVENT_SYNC_ERROR);
 		w->last_run = w->run.row;
 	}
-	forget(&w->run);
+	forget_run(w);
 	forget(&w->queued);
 	if (r != 0)
 		engine_fail(w->engine, r, "writing the end of a run");

@@ -4,11 +4,17 @@
  * the drive together with what is in them.  Both scan depth first.  Not having seen a name deletes nothing:
  * the children that a scan did not list are kept aside to the end, so that nodes which moved are found at
  * their new names first; then, after a barrier, each is looked at afresh, and what that look says is an
- * observation like any other. */
+ * observation like any other.
+ *
+ * A walk may have a rate.  It then asks for directories until what they hold lasts PACE_MS at that rate, and
+ * rests until that time is over: a few wake-ups a second, whatever the directories' sizes.  A directory is
+ * listed as a whole. */
 #include "sync/drive_internal.h"
 
 #include <errno.h>
 #include <string.h>
+
+enum { PACE_MS = 100 };
 
 static bool grow(void **array, size_t count, size_t *room, size_t size)
 {
@@ -167,13 +173,61 @@ static int note_unwatched(struct drive *d, const struct scan *s)
 	return 0;
 }
 
-bool walk_reconciling(const struct drive *d)
+static struct walk *reconciling(const struct drive *d)
 {
-	const struct walk *w = d->walks;
+	struct walk *w = d->walks;
 
 	while (w != NULL && !w->reconcile)
 		w = w->next;
-	return w != NULL;
+	return w;
+}
+
+bool walk_reconciling(const struct drive *d)
+{
+	return reconciling(d) != NULL;
+}
+
+/* Pace. */
+
+void walk_pace(struct drive *d, unsigned rate)
+{
+	struct walk *w = reconciling(d);
+
+	if (w == NULL)
+		return;
+	w->rate = rate;
+	w->resting = w->resting && rate > 0;
+	d->walk_ready = true;
+}
+
+static void charge(struct walk *w)
+{
+	if (w->rate == 0)
+		return;
+	w->owed += 1000;
+	w->paid_ms += w->owed / w->rate;
+	w->owed %= w->rate;
+}
+
+/* Time in which nothing was asked for is not made up for later. */
+static bool is_resting(const struct drive *d, struct walk *w)
+{
+	if (w->rate == 0)
+		return false;
+	if (w->paid_ms <= d->now_ms) {
+		w->paid_ms = d->now_ms;
+		w->resting = false;
+	} else if (w->paid_ms >= d->now_ms + PACE_MS) {
+		w->resting = true;
+	}
+	return w->resting;
+}
+
+uint64_t walk_deadline(const struct drive *d)
+{
+	const struct walk *w = reconciling(d);
+
+	return w != NULL && w->resting && w->todo_count > 0 ? w->paid_ms : UINT64_MAX;
 }
 
 bool walk_is_arrival(struct drive *d, uint32_t request)
@@ -206,8 +260,10 @@ void walk_listed(struct drive *d, uint32_t request)
 {
 	struct scan *s = scan_find(d, request);
 
-	if (s != NULL)
-		s->outstanding++;
+	if (s == NULL)
+		return;
+	s->outstanding++;
+	charge(s->walk);
 }
 
 void walk_unlisted(struct drive *d, uint32_t request)
@@ -361,6 +417,7 @@ static int start_scan(struct drive *d, struct walk *w)
 	s->next = d->scans;
 	d->scans = s;
 	w->scans++;
+	charge(w);
 	d->options.output.scan(d->options.output.context, s->request, &s->dir);
 	return 0;
 }
@@ -418,9 +475,9 @@ static int scan_more(struct drive *d, struct walk *w)
 {
 	int r = 0;
 
-	while (r == 0 && w->todo_count > 0 && w->scans < SCANS_IN_FLIGHT)
+	while (r == 0 && w->todo_count > 0 && w->scans < SCANS_IN_FLIGHT && !is_resting(d, w))
 		r = start_scan(d, w);
-	if (r != 0 || w->scans > 0 || waits_for_arrivals(d, w))
+	if (r != 0 || w->scans > 0 || w->todo_count > 0 || waits_for_arrivals(d, w))
 		return r;
 	if (w->unseen_count == 0 && w->looks == 0) {
 		enter_settling(d, w);

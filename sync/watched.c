@@ -136,7 +136,7 @@ void watched_settle_state(struct watched *w)
 		return;
 	if (!w->row.indexed)
 		watched_set_state(w, DRIVE_INDEXING, w->note);
-	else if (w->run.row.run != 0)
+	else if (w->run.row.run != 0 && (w->run.row.trigger != RUN_SCRUB || w->queued.row.run != 0))
 		watched_set_state(w, DRIVE_RECONCILING, w->note);
 	else if (w->pass.unwatched)
 		watched_set_state(w, DRIVE_DEGRADED, w->pass.why);
@@ -374,6 +374,8 @@ uint64_t watched_deadline(const struct watched *w)
 	at = other < at ? other : at;
 	other = pass_deadline(w);
 	at = other < at ? other : at;
+	other = run_scrub_deadline(w);
+	at = other < at ? other : at;
 	other = w->run.row.run != 0 ? w->progress_ms + PROGRESS_INTERVAL_MS : UINT64_MAX;
 	return other < at ? other : at;
 }
@@ -416,6 +418,7 @@ int watched_open(struct watched *w, struct store_txn *txn, bool new_epoch)
 	w->state = w->row.indexed ? DRIVE_OFFLINE : DRIVE_INDEXING;
 	snprintf(w->why, sizeof(w->why), "%s", "not watched yet");
 	w->retry_ms = UINT64_MAX;
+	run_schedule_scrub(w);
 	w->sweep = true;
 	w->rules = w->row.rules != rules_checksum(w->config->rules);
 	w->urgent = w->dirty = true;

@@ -161,6 +161,7 @@ static void generate_schedule(struct action *a, const struct world *w, struct ra
 	} else if (which < 97) {
 		a->type = ACT_RECONCILE;
 		any_dir(w, r, &a->a);
+		a->number = which == 96 ? 100 : 0;
 	} else {
 		a->type = ACT_REST;
 	}

@@ -57,7 +57,7 @@ enum action_type {
 	ACT_CORE,  /* deliver so many observations, then one step */
 	ACT_TICK,  /* milliseconds pass */
 	ACT_BARRIER,
-	ACT_RECONCILE, /* of that path */
+	ACT_RECONCILE, /* of that path, at most `number` entries a second if that is not 0 */
 	ACT_REST,      /* let everything come to rest and compare */
 	ACTION_TYPES,
 };

@@ -216,6 +216,8 @@ static void lose(struct world *w)
 	w->lost = w->ever_lost = true;
 	w->walk_heals = false;
 	memset(w->barriers, 0, sizeof(w->barriers));
+	if (w->drive != NULL)
+		drive_pace(w->drive, 0); /* a run that somebody waits for hurries */
 }
 
 static void stop(struct world *w, bool daemon)
@@ -627,7 +629,7 @@ static void act_barrier(struct world *w)
 	}
 }
 
-static void act_reconcile(struct world *w, const struct path *p)
+static void act_reconcile(struct world *w, const struct path *p, unsigned rate)
 {
 	uint64_t node = MEMORY_ROOT;
 	struct index_node n;
@@ -638,8 +640,10 @@ static void act_reconcile(struct world *w, const struct path *p)
 		if (index_lookup(w->txn, node, name_at(p->slots[i])->bytes, name_at(p->slots[i])->len,
 				 &node) != 0)
 			return;
-	if (index_get(w->txn, node, &n) == 0 && n.state.kind == NODE_DIR)
-		begin_walk(w, p->depth == 0 ? 0 : node);
+	if (index_get(w->txn, node, &n) != 0 || n.state.kind != NODE_DIR)
+		return;
+	begin_walk(w, p->depth == 0 ? 0 : node);
+	drive_pace(w->drive, rate);
 }
 
 static void act_control(struct world *w, const struct action *a)
@@ -674,7 +678,7 @@ static void act_control(struct world *w, const struct action *a)
 		act_barrier(w);
 		break;
 	case ACT_RECONCILE:
-		act_reconcile(w, &a->a);
+		act_reconcile(w, &a->a, a->number);
 		break;
 	case ACT_REST:
 		rest(w);

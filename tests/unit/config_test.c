@@ -65,6 +65,8 @@ static void test_a_path_is_all_that_a_drive_needs(void **state)
 	assert_int_equal(config.drives[0].max_wait_ms, 500);
 	assert_int_equal(config.drives[0].retain_changes, 10000000);
 	assert_int_equal(config.drives[0].backend, WATCH_AUTO);
+	assert_int_equal(config.drives[0].scrub_seconds, 86400);
+	assert_int_equal(config.drives[0].scrub_rate, 5000);
 	assert_int_equal(config.drives[0].line, 1);
 }
 
@@ -212,7 +214,7 @@ static void test_an_unknown_key_is_named_with_what_was_meant(void **state)
 	       "w.conf:2: unknown key `path` in [server]; its keys are listen, state_dir");
 	refuse(ONE_DRIVE "colour = red\n",
 	       "w.conf:3: unknown key `colour` in [drive \"x\"]; its keys are path, settle, "
-	       "max_wait, retain_changes, watch, poll_interval, exclude, include, hide_temporary");
+	       "max_wait, retain_changes, watch, poll_interval, exclude, include, hide_temporary, scrub, scrub_rate");
 }
 
 static void test_an_unknown_section_is_named_with_what_was_meant(void **state)
@@ -306,6 +308,12 @@ static void test_a_bad_value_is_told_with_what_it_should_be(void **state)
 	       "w.conf:2: `retain_changes = 10k` in [drive \"x\"] is not a whole number, 1 or more");
 	refuse("[drive \"x\"]\nbackend = fsevents\n",
 	       "w.conf:2: `backend = fsevents` in [drive \"x\"] is not one of auto, fanotify, inotify, poll");
+	refuse("[drive \"x\"]\nscrub = daily\n", "w.conf:2: `scrub = daily` in [drive \"x\"] is not a time "
+						 "such as 24h, 30m, 90s or 7d (at most "
+						 "3650d), or off");
+	refuse("[drive \"x\"]\nscrub_rate = 1000001\n", "w.conf:2: `scrub_rate = 1000001` in [drive \"x\"] "
+							"is not a number of entries a second, from 1 to "
+							"1000000");
 }
 
 static void test_a_state_dir_leaves_room_for_the_socket(void **state)
@@ -401,6 +409,27 @@ static void test_intervals_are_exact(void **state)
 				    "a time such as 10s, 500ms, 5m or 1h (from 100ms to 24h)");
 }
 
+static void test_periods_are_exact(void **state)
+{
+	static const char *const bad[] = {"",    "1",   "1w",   "0h",  "3651d",
+					  "-1h", "1 h", "off ", "1ms", "99999999999999999h"};
+	uint64_t seconds = 1;
+
+	(void)state;
+	assert_null(config_period("off", &seconds));
+	assert_true(seconds == 0);
+	assert_null(config_period("90s", &seconds));
+	assert_true(seconds == 90);
+	assert_null(config_period("30m", &seconds));
+	assert_true(seconds == 1800);
+	assert_null(config_period("3650d", &seconds));
+	assert_true(seconds == 315360000);
+	assert_null(config_period("0", &seconds));
+	assert_true(seconds == 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_non_null(config_period(bad[i], &seconds));
+}
+
 static void test_listen_takes_numeric_addresses_only(void **state)
 {
 	static const char *const bad[] = {"",           "7420",       ":7420",     "*:7420",
@@ -472,6 +501,7 @@ int main(void)
 		cmocka_unit_test(test_durations_are_exact),
 		cmocka_unit_test_teardown(test_watch_and_backend_are_one_key, teardown),
 		cmocka_unit_test(test_intervals_are_exact),
+		cmocka_unit_test(test_periods_are_exact),
 		cmocka_unit_test(test_listen_takes_numeric_addresses_only),
 		cmocka_unit_test(test_counts_are_exact),
 		cmocka_unit_test(test_suggestions_need_a_likeness),

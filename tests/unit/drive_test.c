@@ -455,6 +455,69 @@ static void test_the_first_index_is_silent(void **state)
 	assert_int_equal(count, 3);
 }
 
+static void list_dir(struct fixture *f, struct asked *a, const char *const *dirs, uint64_t inode)
+{
+	scan_marker(f, OBSERVED_SCAN_BEGIN, a, 0);
+	for (; *dirs != NULL; dirs++, inode++)
+		SEE(f, ROOT, *dirs, DIR(inode), .flags = OBSERVED_LISTED);
+	scan_marker(f, OBSERVED_SCAN_END, a, 0);
+}
+
+/* Ten entries a second: the root itself and the three in it are worth 400 ms. */
+static void begin_slow_walk(struct fixture *f)
+{
+	struct asked a;
+
+	SEE(f, ROOT, "d", FRESH_DIR(2));
+	SEE(f, ROOT, "e", FRESH_DIR(3));
+	SEE(f, ROOT, "g", FRESH_DIR(4));
+	settle(f);
+	assert_int_equal(drive_reconcile(f->drive, f->txn, 0), 0);
+	drive_pace(f->drive, 10);
+	step_at(f, f->now);
+	a = take_asked(f, 's');
+	list_dir(f, &a, (const char *[]){"d", "e", "g", NULL}, 2);
+	step_at(f, f->now);
+}
+
+static void test_a_walk_with_a_rate_rests_between_directories(void **state)
+{
+	struct fixture *f = *state;
+	struct asked a;
+	uint64_t began = f->now + 20;
+
+	begin_slow_walk(f);
+	assert_int_equal(f->asked_count, 0);
+	assert_true(drive_deadline(f->drive) == began + 400);
+	step_at(f, began + 399);
+	assert_int_equal(f->asked_count, 0);
+	step_at(f, began + 400);
+	assert_int_equal(f->asked_count, 1);
+	a = take_asked(f, 's');
+	list_dir(f, &a, (const char *[]){NULL}, 0);
+	step_at(f, f->now);
+	assert_true(drive_deadline(f->drive) == began + 500);
+	assert_int_equal(f->reconciled, 0);
+}
+
+static void test_a_walk_without_its_rate_rests_no_more(void **state)
+{
+	struct fixture *f = *state;
+
+	begin_slow_walk(f);
+	drive_pace(f->drive, 0);
+	assert_true(drive_deadline(f->drive) == 0);
+	step_at(f, f->now);
+	assert_int_equal(f->asked_count, 3);
+	while (f->asked_count > 0) {
+		struct asked a = take_asked(f, 's');
+
+		list_dir(f, &a, (const char *[]){NULL}, 0);
+	}
+	step_at(f, f->now);
+	assert_int_equal(f->reconciled, 1);
+}
+
 /* Ours. */
 
 static void test_reserved_names_are_not_seen(void **state)
@@ -501,6 +564,8 @@ int main(void)
 		TEST(test_an_unreadable_directory_deletes_nothing),
 		TEST(test_what_is_not_watched_is_compared_alone_until_it_is),
 		TEST(test_the_first_index_is_silent),
+		TEST(test_a_walk_with_a_rate_rests_between_directories),
+		TEST(test_a_walk_without_its_rate_rests_no_more),
 		TEST(test_reserved_names_are_not_seen),
 	};
 

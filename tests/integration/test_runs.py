@@ -1,0 +1,139 @@
+"""Runs: those that nobody asked for, those that wait, and what is told of them."""
+import os
+import unittest
+
+from harness import DaemonCase
+from workload import make_tree
+
+
+class RunCase(DaemonCase):
+    def begin(self):
+        self.daemon.start()
+        return self.replica().from_snapshot().settle()
+
+    def trigger(self, **body):
+        answer = self.daemon.http("POST", "/api/sync/trigger", {"drive": self.drive, **body},
+                                  token=self.daemon.token("read", "admin"))
+        self.assertEqual(answer.status, 202, answer.text)
+        return answer.body["run"]
+
+    def history(self):
+        return self.daemon.http("GET", f"/api/sync/history?drive={self.drive}").body["runs"]
+
+    @staticmethod
+    def ended(replica, **wanted):
+        return replica.until(lambda item: item["event"] == "sync.completed" and
+                             all(item[key] == value for key, value in wanted.items()))
+
+    def next_scrub(self, replica):
+        """The end of one that has not been waited for yet."""
+        self.scrubs = getattr(self, "scrubs", set())
+        done = replica.until(lambda item: item["event"] == "sync.completed" and item["trigger"] == "scrub" and
+                             item["run"] not in self.scrubs)
+        self.scrubs.add(done["run"])
+        return done
+
+    @staticmethod
+    def file_events(replica):
+        return [(item["event"].rpartition(".")[2], item["path"]) for item in replica.log
+                if item["event"].startswith("drive.file.")]
+
+
+class ScrubTest(RunCase):
+    settings = {"scrub": "1s", "backend": "inotify"}
+
+    def test_finds_what_no_watcher_could_see(self):
+        """inotify sees no write through a name outside of the drive."""
+        (self.root / "song").write_text("one\n")
+        os.link(self.root / "song", self.work / "outside")
+        replica = self.begin()
+        with open(self.work / "outside", "a") as file:
+            file.write("two\n")
+        while not self.file_events(replica):
+            done = self.next_scrub(replica)
+        self.assertEqual(self.file_events(replica), [("updated", "song")])
+        self.assertEqual((done["changes"], done["path"]), (1, ""))
+        self.assert_truth(replica)
+        self.assertIn("scrub", [run["trigger"] for run in self.history()])
+
+    def test_comes_again_and_says_nothing_where_nothing_changed(self):
+        make_tree(self.root, 3, 3)
+        replica = self.begin()
+        for _ in range(2):
+            done = self.next_scrub(replica)
+            self.assertEqual((done["entries"], done["changes"]), (18, 0))
+        self.assertEqual(self.file_events(replica), [])
+
+
+class SlowScrubTest(RunCase):
+    """So slow that it does not end by itself while the test runs."""
+
+    settings = {"scrub": "1s", "scrub_rate": 1}
+
+    def begin_scrub(self):
+        make_tree(self.root, 10, 10)
+        replica = self.begin()
+        return replica, replica.until(lambda item: item["event"] == "sync.started" and item["trigger"] == "scrub")
+
+    def test_the_drive_stays_live(self):
+        replica, scrub = self.begin_scrub()
+        (self.root / "new").touch()
+        self.assert_truth(replica)
+        status = self.daemon.status(self.drive)
+        self.assertEqual(status["state"], "live")
+        self.assertEqual((status["last_run"]["run"], status["last_run"]["state"]), (scrub["run"], "running"))
+
+    def test_hurries_when_somebody_joins_it(self):
+        replica, scrub = self.begin_scrub()
+        self.assertEqual(self.trigger(), scrub["run"])
+        self.assertEqual(self.ended(replica, run=scrub["run"])["entries"], 130)
+
+    def test_hurries_when_somebody_waits_for_a_part_of_it(self):
+        replica, scrub = self.begin_scrub()
+        self.assertEqual(self.trigger(path="album 3"), scrub["run"])
+        self.ended(replica, run=scrub["run"])
+
+    def test_a_restart_compares_everything_instead(self):
+        replica, scrub = self.begin_scrub()
+        self.daemon.stop()
+        self.daemon.start()
+        replica.resume(self.daemon.connect())
+        self.ended(replica, trigger="start")
+        interrupted = [run for run in self.history() if run["run"] == scrub["run"]][0]
+        self.assertEqual(interrupted["state"], "interrupted")
+
+    def test_drives_are_scrubbed_one_at_a_time(self):
+        (self.work / "films").mkdir()
+        make_tree(self.root, 10, 10)
+        make_tree(self.work / "films", 10, 10)
+        daemon = self.new_daemon({"music": self.root, "films": self.work / "films"},
+                                 settings={"music": self.settings, "films": self.settings}).start()
+        replicas = {name: self.replica(daemon.connect(), name).from_snapshot() for name in daemon.drives}
+        first = None
+        while first is None:
+            scrubbed = [name for name in replicas if daemon.status(name)["last_run"]["trigger"] == "scrub"]
+            self.assertLessEqual(len(scrubbed), 1)
+            first = scrubbed[0] if scrubbed else None
+        other = next(name for name in replicas if name != first)
+        daemon.http("POST", "/api/sync/trigger", {"drive": first}, token=daemon.token("read", "admin"))
+        self.ended(replicas[first], trigger="scrub")
+        replicas[other].until(lambda item: item["event"] == "sync.started" and item["trigger"] == "scrub")
+
+
+class NoScrubTest(RunCase):
+    settings = {"scrub": "off"}
+
+    def test_off_is_never(self):
+        """A drive beside it that is scrubbed shows how time passes."""
+        (self.work / "films").mkdir()
+        daemon = self.new_daemon({"music": self.root, "films": self.work / "films"},
+                                 settings={"music": {"scrub": "off"}, "films": {"scrub": "1s"}}).start()
+        films = self.replica(daemon.connect(), "films").from_snapshot()
+        for _ in range(3):
+            self.next_scrub(films)
+        runs = daemon.http("GET", "/api/sync/history?drive=music").body["runs"]
+        self.assertEqual([run["trigger"] for run in runs], ["first_index"])
+
+
+if __name__ == "__main__":
+    unittest.main()
