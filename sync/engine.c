@@ -130,7 +130,7 @@ static void step_all(struct engine *e, uint64_t now_ms, bool *more)
 
 		retry_offline(w, now_ms);
 		if (!w->watch->in_batch)
-			r = run_scrub(w, now_ms);
+			r = run_tick(w, now_ms);
 		if (r == 0 && !w->watch->in_batch)
 			r = watched_step(w, more);
 		if (r != 0)

@@ -6,6 +6,7 @@ add_library(sync STATIC
 	pass.c
 	rules_walk.c
 	run.c
+	storm.c
 	sync_item.c
 	watch.c
 	watched.c)

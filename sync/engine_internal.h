@@ -7,6 +7,7 @@
  *   run.c              reconcile passes and their history
  *   pass.c             drives that are compared again and again
  *   rules_walk.c       rules that are others than before
+ *   storm.c            how soon a run may follow lost events
  *   sync_item.c        the JSON of sync.* events
  *   watch.c            one watcher process: frames in, requests out
  */
@@ -23,6 +24,7 @@
 #include "sync/engine.h"
 #include "sync/hash.h" /* container_of */
 #include "sync/rules.h"
+#include "sync/storm.h"
 
 enum {
 	OFFLINE_RETRY_MS = 5000,
@@ -112,6 +114,7 @@ struct watched {
 	uint64_t retry_ms; /* offline: when to try again */
 	struct run run, queued;
 	struct pass pass;
+	struct storm storm;
 	struct run_row last_run;
 	struct waiting_barrier *barriers;
 	bool advanced;      /* records were appended in this transaction */
@@ -193,12 +196,15 @@ int run_request(struct watched *w, enum run_trigger trigger, char *path, uint64_
 int run_check_path(struct watched *w, const char *path);
 /* A run that is going or waiting is needed before the index is known to be true. */
 bool run_loss_pending(const struct watched *w);
+/* Begin what waits, if it is due. */
 int run_begin_queued(struct watched *w);
+/* Begin what waits and is due, or else a scrub that is due. */
+int run_tick(struct watched *w, uint64_t now_ms);
+uint64_t run_deadline(const struct watched *w);
+/* A run after lost events waits, since they are lost again and again. */
+bool run_is_waiting(const struct watched *w);
 /* From when the drive was last compared to when that is due again. */
 void run_schedule_scrub(struct watched *w);
-uint64_t run_scrub_deadline(const struct watched *w);
-/* Begin a scrub if one is due. */
-int run_scrub(struct watched *w, uint64_t now_ms);
 void run_ended(struct watched *w, uint64_t entries, uint64_t changes, int error);
 void run_progress(struct watched *w, uint64_t now_ms);
 /* The watcher or the root is gone: the run that was going comes to nothing. */

@@ -2,7 +2,9 @@
  *
  * One run at a time per drive; at most one more is queued.  A request for what is already going (or queued)
  * joins it.  A run after a loss (start, overflow, a dead watcher) covers the whole drive; until one has
- * completed the drive is not live.
+ * completed the drive is not live.  When events are lost again and again, a run for them waits
+ * (sync/storm.h), and the drive is degraded meanwhile.  A watcher that dies again and again is waited for
+ * (sync/watch.c).
  *
  * A scrub is a run that nobody asked for: a drive's whole comparison is due again some time after the last
  * one, whatever that was made for.  Nothing is known to be wrong, so the drive stays live, and it goes
@@ -72,6 +74,17 @@ bool run_loss_pending(const struct watched *w)
 	       (w->queued.row.run != 0 && w->queued.loss);
 }
 
+bool run_is_waiting(const struct watched *w)
+{
+	return w->queued.row.run != 0 && w->run.row.run == 0;
+}
+
+/* When what is queued may begin, once no other run is going. */
+static uint64_t queued_due(const struct watched *w)
+{
+	return w->queued.row.trigger == RUN_OVERFLOW ? storm_due(&w->storm) : 0;
+}
+
 static int begin(struct watched *w)
 {
 	struct store_txn *txn = engine_txn(w->engine);
@@ -83,6 +96,8 @@ static int begin(struct watched *w)
 	w->run.row.started_ns = engine_wall_ns();
 	w->run.row.state = RUN_RUNNING;
 	w->progress_ms = engine_now_ms();
+	if (w->run.loss)
+		storm_began(&w->storm, w->progress_ms);
 	drive_set_silent(w->machine, !w->row.indexed);
 	r = w->run.path == NULL ? 0 : find_path(w, txn, w->run.path, &node);
 	if (r == 0)
@@ -132,6 +147,21 @@ static void widen(struct run *queued, enum run_trigger trigger, const char *path
 	}
 }
 
+int run_begin_queued(struct watched *w)
+{
+	int r;
+
+	if (w->machine == NULL || !run_is_waiting(w) || w->pass.walking || queued_due(w) > engine_now_ms())
+		return 0;
+	w->run = w->queued;
+	w->queued = (struct run){0};
+	r = begin(w);
+	if (r != -ENOENT && r != -ENOTDIR)
+		return r;
+	run_ended(w, 0, 0, r); /* the path went away while the run was queued */
+	return 0;
+}
+
 int run_request(struct watched *w, enum run_trigger trigger, char *path, uint64_t *run)
 {
 	struct run *running = w->run.row.run != 0 ? &w->run : NULL;
@@ -147,29 +177,18 @@ int run_request(struct watched *w, enum run_trigger trigger, char *path, uint64_
 	}
 	if (w->queued.row.run != 0) {
 		widen(&w->queued, trigger, path);
+		if (!is_loss(trigger))
+			w->queued.row.trigger = trigger; /* somebody waits for it: it does not */
 		*run = w->queued.row.run;
 		free(path);
-		return 0;
+		return run_begin_queued(w);
 	}
 	r = give_number(w, &w->queued, trigger, path);
 	*run = w->queued.row.run;
+	if (r == 0)
+		r = run_begin_queued(w);
 	watched_settle_state(w);
-	return r == 0 && running == NULL ? run_begin_queued(w) : r;
-}
-
-int run_begin_queued(struct watched *w)
-{
-	int r;
-
-	if (w->queued.row.run == 0 || w->run.row.run != 0 || w->pass.walking)
-		return 0;
-	w->run = w->queued;
-	w->queued = (struct run){0};
-	r = begin(w);
-	if (r != -ENOENT && r != -ENOTDIR)
-		return r;
-	run_ended(w, 0, 0, r); /* the path went away while the run was queued */
-	return 0;
+	return r;
 }
 
 static void close_row(struct run *run, enum run_state state)
@@ -188,6 +207,8 @@ static void forget_run(struct watched *w)
 {
 	if (w->engine->scrubbing == w)
 		w->engine->scrubbing = NULL;
+	if (w->run.loss)
+		storm_ended(&w->storm, engine_now_ms());
 	forget(&w->run);
 }
 
@@ -209,20 +230,24 @@ void run_schedule_scrub(struct watched *w)
 
 static bool may_scrub(const struct watched *w)
 {
-	return w->engine->scrubbing == NULL && !pass_needed(w) && !w->pass.walking && w->machine != NULL && w->row.indexed && w->run.row.run == 0 &&
-	       w->queued.row.run == 0;
+	return w->engine->scrubbing == NULL && !pass_needed(w) && !w->pass.walking && w->machine != NULL &&
+	       w->row.indexed && w->run.row.run == 0 && w->queued.row.run == 0;
 }
 
-uint64_t run_scrub_deadline(const struct watched *w)
+uint64_t run_deadline(const struct watched *w)
 {
+	if (w->machine != NULL && run_is_waiting(w))
+		return w->pass.walking ? UINT64_MAX : queued_due(w);
 	return may_scrub(w) ? w->scrub_ms : UINT64_MAX;
 }
 
-int run_scrub(struct watched *w, uint64_t now_ms)
+int run_tick(struct watched *w, uint64_t now_ms)
 {
 	uint64_t run;
 
-	return run_scrub_deadline(w) <= now_ms ? run_request(w, RUN_SCRUB, NULL, &run) : 0;
+	if (run_deadline(w) > now_ms)
+		return 0;
+	return run_is_waiting(w) ? run_begin_queued(w) : run_request(w, RUN_SCRUB, NULL, &run);
 }
 
 /* The whole drive was compared, or that was tried: the next time counts from here. */
@@ -252,6 +277,7 @@ void run_ended(struct watched *w, uint64_t entries, uint64_t changes, int error)
 		pass_schedule(w, 0);
 		w->pass.complete = error == 0;
 		was_scrubbed(w);
+		w->watch->deaths = 0; /* it has proved itself */
 	}
 	w->row.indexed = true;
 	drive_set_silent(w->machine, false);

@@ -96,8 +96,6 @@ static void observed(struct watch *w, const struct observation *o)
 	case OBSERVED_BATCH_END:
 		return;
 	case OBSERVED_READY:
-		w->deaths = 0;
-		break;
 	case OBSERVED_ENTRY:
 	case OBSERVED_GONE:
 	case OBSERVED_SCAN_BEGIN:

@@ -138,6 +138,11 @@ void watched_settle_state(struct watched *w)
 		watched_set_state(w, DRIVE_INDEXING, w->note);
 	else if (w->run.row.run != 0 && (w->run.row.trigger != RUN_SCRUB || w->queued.row.run != 0))
 		watched_set_state(w, DRIVE_RECONCILING, w->note);
+	else if (run_is_waiting(w) && !w->pass.walking)
+		watched_set_state(
+			w, DRIVE_DEGRADED,
+			"events are lost again and again: it is compared less and less often, at least "
+			"once a minute");
 	else if (w->pass.unwatched)
 		watched_set_state(w, DRIVE_DEGRADED, w->pass.why);
 	else if (w->incomplete)
@@ -263,7 +268,9 @@ static void on_overflow(struct watched *w)
 
 	if (w->machine == NULL)
 		return;
-	engine_log("drive %s: events were lost; it is reconciled", w->row.name);
+	if (!w->storm.owed)
+		engine_log("drive %s: events were lost; it is reconciled", w->row.name);
+	storm_lost(&w->storm, engine_now_ms());
 	r = run_request(w, RUN_OVERFLOW, NULL, &run);
 	if (r != 0)
 		engine_fail(w->engine, r, "beginning a run");
@@ -374,7 +381,7 @@ uint64_t watched_deadline(const struct watched *w)
 	at = other < at ? other : at;
 	other = pass_deadline(w);
 	at = other < at ? other : at;
-	other = run_scrub_deadline(w);
+	other = run_deadline(w);
 	at = other < at ? other : at;
 	other = w->run.row.run != 0 ? w->progress_ms + PROGRESS_INTERVAL_MS : UINT64_MAX;
 	return other < at ? other : at;

@@ -1,6 +1,9 @@
 """Runs: those that nobody asked for, those that wait, and what is told of them."""
+import math
 import os
+import time
 import unittest
+from pathlib import Path
 
 from harness import DaemonCase
 from workload import make_tree
@@ -133,6 +136,64 @@ class NoScrubTest(RunCase):
             self.next_scrub(films)
         runs = daemon.http("GET", "/api/sync/history?drive=music").body["runs"]
         self.assertEqual([run["trigger"] for run in runs], ["first_index"])
+
+
+class OverflowTest(RunCase):
+    """The queue of inotify holds fs.inotify.max_queued_events, and then events are lost."""
+
+    settings = {"backend": "inotify"}
+
+    def overflow(self):
+        """More renames than the queue holds; each gives two events, which do not merge."""
+        limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+        a, b = os.fsencode(self.root / "a"), os.fsencode(self.root / "b")
+        with self.daemon.blind():
+            for _ in range(limit // 4 + 100):
+                os.rename(a, b)
+                os.rename(b, a)
+
+    def overflow_runs(self):
+        return [run for run in self.history() if run["trigger"] == "overflow"]
+
+    def test_lost_events_are_made_up_for(self):
+        (self.root / "a").touch()
+        replica = self.begin()
+        self.overflow()
+        (self.root / "new").touch()
+        self.ended(replica, trigger="overflow")
+        self.assert_truth(replica)
+
+    def test_a_storm_makes_few_runs(self):
+        (self.root / "a").touch()
+        replica = self.begin()
+        losses, states = 0, set()
+        began = time.monotonic()
+        while time.monotonic() < began + 5:
+            self.overflow()
+            losses += 1
+            status = self.daemon.status(self.drive)
+            states.add(status["state"])
+            if status["state"] == "degraded":
+                self.assertIn("lost again and again", status["why"])
+        elapsed = time.monotonic() - began
+        self.assertGreater(losses, 8)
+        # At 0, 1, 3, 7 s and so on, each after the end of the one before.
+        self.assertLessEqual(len(self.overflow_runs()), 2 + math.log2(elapsed + 1))
+        self.assertIn("degraded", states)
+        (self.root / "new").touch()
+        self.assert_truth(replica)              # its barrier waits for the run that is owed
+        replica.until(lambda item: item["event"] == "sync.completed" and item["run"] >= self.history()[0]["run"])
+        status = self.daemon.status(self.drive)
+        self.assertEqual((status["state"], status.get("why", "")), ("live", ""))
+
+    def test_who_asks_for_a_run_need_not_wait(self):
+        (self.root / "a").touch()
+        replica = self.begin()
+        while self.daemon.status(self.drive)["state"] != "degraded":
+            self.overflow()
+        began = time.monotonic()
+        self.ended(replica, run=self.trigger())
+        self.assertLess(time.monotonic() - began, 1)
 
 
 if __name__ == "__main__":
