@@ -28,6 +28,17 @@ static void add_number(struct table *t, const json_t *drive, const char *key)
 		table_add(t, "-");
 }
 
+static void add_progress(struct table *t, const json_t *run)
+{
+	long long entries = (long long)json_integer_value(json_object_get(run, "entries"));
+	long long total = (long long)json_integer_value(json_object_get(run, "total"));
+
+	if (total > 0)
+		table_addf(t, "running, %lld of %lld", entries, total);
+	else
+		table_addf(t, "running, %lld so far", entries);
+}
+
 static void add_last_run(struct table *t, const json_t *run)
 {
 	const char *end = json_string_value(json_object_get(run, "ended"));
@@ -39,6 +50,10 @@ static void add_last_run(struct table *t, const json_t *run)
 		end = json_string_value(json_object_get(run, "started"));
 	if (!json_is_object(run)) {
 		table_add(t, "none yet");
+		return;
+	}
+	if (strcmp(text_of(run, "state"), "running") == 0) {
+		add_progress(t, run);
 		return;
 	}
 	if (end == NULL || !moment_parse(end, &seconds, &ms)) {

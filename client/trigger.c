@@ -6,13 +6,36 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "client/client.h"
 #include "client/http.h"
 #include "client/options.h"
 #include "client/runs.h"
 
-enum { POLL_FIRST_MS = 20, POLL_MAX_MS = 1000 };
+enum { POLL_FIRST_MS = 20, POLL_MAX_MS = 1000, SHOW_AFTER_MS = 320 };
+
+/* How far it is, on the last line of a terminal; who reads a file or a pipe wants the outcome only. */
+static void show_progress(const json_t *run)
+{
+	long long total = (long long)json_integer_value(json_object_get(run, "total"));
+	long long entries = (long long)json_integer_value(json_object_get(run, "entries"));
+
+	if (!isatty(STDERR_FILENO))
+		return;
+	fprintf(stderr, "\rrun %lld: %lld", (long long)json_integer_value(json_object_get(run, "run")),
+		entries);
+	if (total > 0)
+		fprintf(stderr, " of about %lld", total);
+	fputs(" entries", stderr);
+	fflush(stderr);
+}
+
+static void end_progress(void)
+{
+	if (isatty(STDERR_FILENO))
+		fputc('\n', stderr);
+}
 
 static void pause_ms(unsigned ms)
 {
@@ -23,6 +46,7 @@ static void pause_ms(unsigned ms)
 static int wait_for_run(const struct http *h, const char *drive, uint64_t number, json_t **run)
 {
 	unsigned wait_ms = POLL_FIRST_MS;
+	bool shown = false;
 
 	for (;; wait_ms = wait_ms * 2 < POLL_MAX_MS ? wait_ms * 2 : POLL_MAX_MS) {
 		json_t *answer = NULL, *found;
@@ -38,10 +62,16 @@ static int wait_for_run(const struct http *h, const char *drive, uint64_t number
 			complain("run %llu is not in the history of `%s`", (unsigned long long)number, drive);
 			return CLIENT_REFUSED;
 		}
-		if (strcmp(state, "running") != 0) {
+		if (strcmp(state, "running") != 0 && strcmp(state, "queued") != 0) {
+			if (shown)
+				end_progress();
 			*run = json_incref(found);
 			json_decref(answer);
 			return CLIENT_OK;
+		}
+		if (wait_ms >= SHOW_AFTER_MS) {
+			show_progress(found);
+			shown = true;
 		}
 		json_decref(answer);
 		pause_ms(wait_ms);
