@@ -12,12 +12,13 @@ static json_t *run_object(const char *drive, const struct run_row *r)
 {
 	json_t *seconds =
 		r->ended_ns != 0 ? json_real((double)(r->ended_ns - r->started_ns) / 1e9) : json_null();
+	json_t *total = r->total != 0 ? json_integer((json_int_t)r->total) : json_null();
 
-	return json_pack("{s:s,s:I,s:s,s:s,s:s,s:o,s:o,s:o,s:I,s:I,s:o}", "drive", drive, "run",
+	return json_pack("{s:s,s:I,s:s,s:s,s:s,s:o,s:o,s:o,s:I,s:I,s:o,s:o}", "drive", drive, "run",
 			 (json_int_t)r->run, "trigger", run_trigger_name(r->trigger), "state",
 			 run_state_name(r->state), "path", "", "started", exchange_time(r->started_ns),
 			 "ended", exchange_time(r->ended_ns), "seconds", seconds, "entries",
-			 (json_int_t)r->entries, "changes", (json_int_t)r->changes, "error",
+			 (json_int_t)r->entries, "changes", (json_int_t)r->changes, "total", total, "error",
 			 r->error[0] != '\0' ? json_string(r->error) : json_null());
 }
 

@@ -1,16 +1,21 @@
 /* run: a reconcile pass from its request to its place in the history.
  *
- * One run at a time per drive; at most one more is queued.  A request for what is already going (or queued)
- * joins it.  A run after a loss (start, overflow, a dead watcher) covers the whole drive; until one has
- * completed the drive is not live.  When events are lost again and again, a run for them waits
- * (sync/storm.h), and the drive is degraded meanwhile.  A watcher that dies again and again is waited for
- * (sync/watch.c).
+ * One run at a time per drive; at most one more is queued, and stands in the history already.  A request for
+ * what is already going (or queued) joins it.  A run after a loss (start, overflow, a dead watcher) covers
+ * the whole drive; until one has completed the drive is not live.  When events are lost again and again, a
+ * run for them waits (sync/storm.h), and the drive is degraded meanwhile.  A watcher that dies again and
+ * again is waited for (sync/watch.c).
  *
  * A scrub is a run that nobody asked for: a drive's whole comparison is due again some time after the last
  * one, whatever that was made for.  Nothing is known to be wrong, so the drive stays live, and it goes
  * slowly; once somebody waits for it, or for the run behind it, it hurries.  One drive of the daemon is
- * scrubbed at a time.  A restart needs no scrub to be resumed: the run that follows it compares everything.
- */
+ * scrubbed at a time.
+ *
+ * After a restart, of the daemon or of the watcher, anything may have changed anywhere, so the run that then
+ * follows begins anew and compares everything.  That is all that a run which was interrupted could have
+ * found: a scrub or a part of the drive is not resumed.  A run that was queued lives on: the run after the
+ * restart joins it, so who asked for it finds it completed under the number that was promised.  A first index
+ * keeps the rows that are committed: going over them again only compares. */
 #include "sync/engine_internal.h"
 
 #include <errno.h>
@@ -95,6 +100,7 @@ static int begin(struct watched *w)
 		return r;
 	w->run.row.started_ns = engine_wall_ns();
 	w->run.row.state = RUN_RUNNING;
+	w->run.row.total = w->row.indexed && w->run.path == NULL ? w->entries : 0;
 	w->progress_ms = engine_now_ms();
 	if (w->run.loss)
 		storm_began(&w->storm, w->progress_ms);
@@ -119,6 +125,7 @@ static int begin(struct watched *w)
 static int give_number(struct watched *w, struct run *slot, enum run_trigger trigger, char *path)
 {
 	struct store_txn *txn = engine_txn(w->engine);
+	int r;
 
 	if (txn == NULL) {
 		free(path);
@@ -129,22 +136,27 @@ static int give_number(struct watched *w, struct run *slot, enum run_trigger tri
 	slot->row.drive = w->row.drive;
 	slot->row.run = ++w->row.last_run;
 	slot->row.trigger = trigger;
+	slot->row.state = RUN_QUEUED;
 	snprintf(slot->row.path, sizeof(slot->row.path), "%s", path == NULL ? "" : path);
-	return drives_update(txn, &w->row);
+	r = runs_put(txn, &slot->row);
+	return r == 0 ? drives_update(txn, &w->row) : r;
 }
 
 /* Widen what is queued so that it covers this request too. */
-static void widen(struct run *queued, enum run_trigger trigger, const char *path)
+static int widen(struct watched *w, enum run_trigger trigger, const char *path)
 {
+	struct store_txn *txn = engine_txn(w->engine);
+	struct run *queued = &w->queued;
+
 	if (!same_path(queued->path, path)) {
 		free(queued->path);
 		queued->path = NULL;
 		queued->row.path[0] = '\0';
 	}
-	if (is_loss(trigger)) {
-		queued->loss = true;
-		queued->row.trigger = trigger;
-	}
+	queued->loss |= is_loss(trigger);
+	if (queued->row.trigger != RUN_START && queued->row.trigger != RUN_FIRST_INDEX)
+		queued->row.trigger = trigger; /* somebody's own need not wait for a storm to end */
+	return txn == NULL ? -EIO : runs_put(txn, &queued->row);
 }
 
 int run_begin_queued(struct watched *w)
@@ -176,12 +188,10 @@ int run_request(struct watched *w, enum run_trigger trigger, char *path, uint64_
 		return 0;
 	}
 	if (w->queued.row.run != 0) {
-		widen(&w->queued, trigger, path);
-		if (!is_loss(trigger))
-			w->queued.row.trigger = trigger; /* somebody waits for it: it does not */
+		r = widen(w, trigger, path);
 		*run = w->queued.row.run;
 		free(path);
-		return run_begin_queued(w);
+		return r == 0 ? run_begin_queued(w) : r;
 	}
 	r = give_number(w, &w->queued, trigger, path);
 	*run = w->queued.row.run;
@@ -317,7 +327,6 @@ void run_interrupted(struct watched *w, const char *why)
 		w->last_run = w->run.row;
 	}
 	forget_run(w);
-	forget(&w->queued);
 	if (r != 0)
 		engine_fail(w->engine, r, "writing the end of a run");
 }
@@ -325,6 +334,8 @@ void run_interrupted(struct watched *w, const char *why)
 void run_progress(struct watched *w, uint64_t now_ms)
 {
 	struct text *t = &w->engine->json;
+	struct store_txn *txn;
+	int r;
 
 	if (w->run.row.run == 0 || w->machine == NULL || now_ms < w->progress_ms + PROGRESS_INTERVAL_MS)
 		return;
@@ -332,6 +343,12 @@ void run_progress(struct watched *w, uint64_t now_ms)
 	drive_progress(w->machine, &w->run.row.entries, &w->run.row.changes);
 	w->last_run = w->run.row;
 	w->dirty = true;
+	txn = engine_txn(w->engine);
+	r = txn == NULL ? -EIO : runs_put(txn, &w->run.row);
+	if (r != 0) {
+		engine_fail(w->engine, r, "writing how far a run is");
+		return;
+	}
 	text_clear(t);
 	sync_item_encode(t, EVENT_SYNC_PROGRESS, w, &w->run.row, 0);
 	if (!t->failed)

@@ -53,6 +53,8 @@ void sync_item_encode(struct text *t, enum event_type event, const struct watche
 	json_add_bytes(t, "path", run->path, strlen(run->path));
 	if (event != EVENT_SYNC_STARTED) {
 		add_number(t, "entries", run->entries);
+		if (event == EVENT_SYNC_PROGRESS && run->total != 0)
+			add_number(t, "total", run->total);
 		add_number(t, "changes", run->changes);
 		add_seconds(t, (run->ended_ns != 0 ? run->ended_ns : now) - run->started_ns);
 	}

@@ -241,6 +241,9 @@ static void on_ready(struct watched *w, const struct observation *o)
 	w->note[0] = '\0'; /* only what an administrator might want to change */
 	if (o->backend != WATCH_FANOTIFY && w->config->backend == WATCH_AUTO)
 		snprintf(w->note, sizeof(w->note), "%.*s", (int)o->text_len, o->text);
+	if (!w->row.indexed && w->entries > 0)
+		engine_log("drive %s: its first index goes on; %llu entries are there already", w->row.name,
+			   (unsigned long long)w->entries);
 	r = record_root(w, o);
 	if (r == 0)
 		r = make_machine(w, (o->flags & WATCH_WEAK_IDS) != 0);
@@ -389,10 +392,26 @@ uint64_t watched_deadline(const struct watched *w)
 
 /* Opening. */
 
-static int mark_interrupted(struct watched *w, struct store_txn *txn)
+/* What was queued is queued still, until the run of the start joins it. */
+static int take_queued(struct watched *w, struct store_txn *txn)
+{
+	w->queued.row = w->last_run;
+	if (w->last_run.path[0] != '\0') {
+		w->queued.path = strdup(w->last_run.path);
+		if (w->queued.path == NULL)
+			return -ENOMEM;
+	}
+	return runs_before(txn, w->row.drive, w->queued.row.run, &w->last_run);
+}
+
+static int read_history(struct watched *w, struct store_txn *txn)
 {
 	int r = runs_before(txn, w->row.drive, 0, &w->last_run);
 
+	if (r == 0 && w->last_run.state == RUN_QUEUED)
+		r = take_queued(w, txn);
+	if (r == RUNS_NONE)
+		w->last_run = (struct run_row){0};
 	if (r != 0)
 		return r < 0 ? r : 0;
 	if (w->last_run.state != RUN_RUNNING)
@@ -419,7 +438,7 @@ int watched_open(struct watched *w, struct store_txn *txn, bool new_epoch)
 	if (r == 0)
 		r = journal_floor(w->journal, txn, &w->floor);
 	if (r == 0)
-		r = mark_interrupted(w, txn);
+		r = read_history(w, txn);
 	if (r == 0)
 		r = index_count(txn, w->row.drive, &w->entries);
 	w->state = w->row.indexed ? DRIVE_OFFLINE : DRIVE_INDEXING;

@@ -1,11 +1,16 @@
 """Runs: those that nobody asked for, those that wait, and what is told of them."""
+import contextlib
 import math
 import os
+import pty
+import signal
+import subprocess
 import time
 import unittest
 from pathlib import Path
 
-from harness import DaemonCase
+from connection import PATIENCE
+from harness import DaemonCase, descendants, program
 from workload import make_tree
 
 
@@ -121,6 +126,131 @@ class SlowScrubTest(RunCase):
         daemon.http("POST", "/api/sync/trigger", {"drive": first}, token=daemon.token("read", "admin"))
         self.ended(replicas[first], trigger="scrub")
         replicas[other].until(lambda item: item["event"] == "sync.started" and item["trigger"] == "scrub")
+
+
+class ProgressTest(RunCase):
+    settings = {"scrub": "1s", "scrub_rate": 50}
+
+    def test_of_a_run_is_told(self):
+        make_tree(self.root, 10, 10)
+        replica = self.begin()
+        note = replica.connection.receive(lambda frame: frame["type"] == "note")["items"][0]
+        self.assertEqual((note["event"], note["trigger"], note["total"]), ("sync.progress", "scrub", 130))
+        self.assertTrue(0 < note["entries"] < 130, note)
+        last = {"entries": 0}
+        while last["entries"] < note["entries"]:        # told a moment later
+            last = self.daemon.status(self.drive)["last_run"]
+        self.assertEqual((last["state"], last["total"]), ("running", 130))
+        self.assertLess(last["entries"], 130)
+        self.assertRegex(self.daemon.command("status", "--state", str(self.daemon.state)).stdout,
+                         r"running, \d+ of 130")
+
+    def test_is_in_the_history_after_a_kill(self):
+        make_tree(self.root, 10, 10)
+        replica = self.begin()
+        replica.connection.receive(lambda frame: frame["type"] == "note")
+        while not (run := self.history()[0])["entries"]:
+            pass
+        self.daemon.kill()
+        self.daemon.start()
+        interrupted = [row for row in self.history() if row["run"] == run["run"]][0]
+        self.assertEqual(interrupted["state"], "interrupted")
+        self.assertGreaterEqual(interrupted["entries"], run["entries"])
+        self.assertGreater(interrupted["entries"], 0)
+
+    def test_of_a_run_that_is_waited_for_is_shown_on_a_terminal(self):
+        make_tree(self.root, 10, 10)
+        self.begin()
+        ours, terminal = pty.openpty()
+        with self.daemon.blind():       # so that it cannot end
+            command = subprocess.Popen([program("wakeline"), "trigger", self.drive, "--wait", "--state",
+                                        str(self.daemon.state)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                       stderr=terminal)
+            os.close(terminal)
+            shown = b""
+            while b"entries" not in shown:
+                shown += os.read(ours, 100)
+        self.assertRegex(shown.decode(), r"run \d+: \d+ of about 130 entries")
+        self.assertRegex(command.communicate(timeout=PATIENCE)[0].decode(), r"completed: 130 entries seen")
+        os.close(ours)
+
+
+class FirstIndexTest(RunCase):
+    def make_root(self):
+        return self.make_root_on("/dev/shm")
+
+    def test_goes_on_after_a_kill(self):
+        """Nodes are never numbered anew: what the killed daemon indexed still has its numbers."""
+        total = 60 * 1001
+        for d in range(60):
+            (self.root / f"{d}").mkdir()
+            for f in range(1000):
+                os.close(os.open(self.root / f"{d}" / f"{f}", os.O_CREAT))
+        self.daemon.start()
+        while not (status := self.daemon.status(self.drive))["entries"]:
+            self.assertEqual(status["state"], "indexing")
+        self.daemon.kill()
+        self.assertLess(status["entries"], total)
+        self.daemon.start()
+        self.assertGreater(self.daemon.status(self.drive)["entries"], 0)
+        replica = self.replica().from_snapshot()
+        self.assertEqual(len(replica.tree.nodes), total)
+        self.assertLessEqual(max(replica.tree.nodes), total + 1)
+        done = self.daemon.status(self.drive)
+        self.assertEqual((done["state"], done["seq"], done["last_run"]["trigger"]), ("live", 1, "first_index"))
+        self.assertEqual([run["state"] for run in self.history()], ["completed", "interrupted"])
+        self.assertIn("its first index goes on", self.daemon.log.read_text())
+        self.assert_truth(replica)
+
+
+class InterruptedTest(RunCase):
+    def queue(self):
+        """One run that cannot end, since the watcher is stopped, and one behind it."""
+        running = self.trigger(path="album 1")
+        queued = self.trigger(path="album 2")
+        self.assertEqual([(run["run"], run["state"], run["path"]) for run in self.history()[:2]],
+                         [(queued, "queued", "album 2"), (running, "running", "album 1")])
+        self.assertIsNone(self.history()[0]["started"])
+        return running, queued
+
+    def test_a_queued_run_outlives_the_daemon(self):
+        make_tree(self.root)
+        replica = self.begin()
+        with self.daemon.blind():
+            running, queued = self.queue()
+            self.daemon.process.kill()
+        self.daemon.kill()
+        self.daemon.start()
+        replica.resume(self.daemon.connect())
+        done = self.ended(replica, run=queued)
+        self.assertEqual((done["trigger"], done["path"], done["entries"]), ("start", "", 88))
+        self.assertEqual([(run["run"], run["state"]) for run in self.history()[:2]],
+                         [(queued, "completed"), (running, "interrupted")])
+        self.assert_truth(replica)
+
+    def test_a_queued_run_outlives_the_watcher(self):
+        make_tree(self.root)
+        replica = self.begin()
+        watcher = descendants(self.daemon.pid)[-1]
+        os.kill(watcher, signal.SIGSTOP)
+        _, queued = self.queue()
+        os.kill(watcher, signal.SIGKILL)
+        done = self.ended(replica, run=queued)
+        self.assertEqual((done["trigger"], done["path"], done["entries"]), ("watcher", "", 88))
+        self.assert_truth(replica)
+
+    def test_a_run_that_is_queued_is_waited_for(self):
+        make_tree(self.root)
+        self.begin()
+        with self.daemon.blind():
+            _, queued = self.queue()
+            command = subprocess.Popen([program("wakeline"), "trigger", self.drive, "album 2", "--wait", "--state",
+                                        str(self.daemon.state)], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+            while True:                 # it has asked, and is waiting
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.fail(command.wait(0.5))
+                break
+        self.assertIn(f"run {queued} completed", command.communicate(timeout=PATIENCE)[0].decode())
 
 
 class NoScrubTest(RunCase):
