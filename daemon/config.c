@@ -122,6 +122,12 @@ static const char *set_scrub_rate(struct config *c, const char *value)
 	return expected;
 }
 
+static const char *set_first_index_priority(struct config *c, const char *value)
+{
+	last_drive(c)->idle_first_index = strcmp(value, "idle") == 0;
+	return last_drive(c)->idle_first_index || strcmp(value, "normal") == 0 ? NULL : "normal or idle";
+}
+
 static const struct key server_keys[] = {
 	{"listen", set_listen, false},
 	{"state_dir", set_state_dir, false},
@@ -140,6 +146,7 @@ static const struct key drive_keys[] = {
 	{"hide_temporary", set_hide_temporary, false},
 	{"scrub", set_scrub, false},
 	{"scrub_rate", set_scrub_rate, false},
+	{"first_index_priority", set_first_index_priority, false},
 	{NULL, NULL, false},
 };
 

@@ -6,10 +6,11 @@
  *                   watch = auto | fanotify | inotify | poll   poll_interval = 10s
  *                   exclude = PATTERN   include = PATTERN
  *                   hide_temporary = all | none | vim rsync …
- *                   scrub = 24h   scrub_rate = 5000
+ *                   scrub = 24h   scrub_rate = 5000   first_index_priority = normal | idle
  * Keys not given have these defaults; `path` has none. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -27,7 +28,8 @@ struct config_drive {
 	struct config_rules rules;
 	uint64_t scrub_seconds; /* 0: never */
 	unsigned scrub_rate;    /* entries a second */
-	int line;               /* of its section, for messages */
+	bool idle_first_index;
+	int line; /* of its section, for messages */
 };
 
 struct config {

@@ -128,7 +128,8 @@ static int make_drives(struct daemon *d, const uint64_t *devices)
 						     .max_wait_ms = c->max_wait_ms,
 						     .retain_changes = c->retain_changes,
 						     .scrub_seconds = c->scrub_seconds,
-						     .scrub_rate = c->scrub_rate};
+						     .scrub_rate = c->scrub_rate,
+						     .idle_first_index = c->idle_first_index};
 		if (config_rules_make(&c->rules, &d->rules[i]) != 0)
 			return complain("out of memory", "");
 		d->drives[i].rules = d->rules[i];

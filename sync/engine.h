@@ -33,6 +33,7 @@ struct engine_drive {
 	const struct rules *rules; /* borrowed until engine_stop(); NULL: nothing is hidden */
 	uint64_t scrub_seconds;    /* how long after a run of everything the next one is due; 0: never */
 	unsigned scrub_rate;       /* entries a second that it takes then */
+	bool idle_first_index;     /* its first index is made at idle I/O priority */
 };
 
 enum drive_state { DRIVE_INDEXING, DRIVE_LIVE, DRIVE_RECONCILING, DRIVE_DEGRADED, DRIVE_OFFLINE };

@@ -25,10 +25,13 @@ static void on_look(void *context, uint32_t request, const struct file_id *dir, 
 static void on_scan(void *context, uint32_t request, const struct file_id *dir)
 {
 	struct watched *w = context;
+	uint16_t flags = !w->row.indexed && w->config->idle_first_index ? SCAN_IDLE : 0;
 
-	watch_request(w->watch,
-		      &(struct watch_request){
-			      .type = REQUEST_SCAN, .drive = w->number, .request = request, .dir = *dir});
+	watch_request(w->watch, &(struct watch_request){.type = REQUEST_SCAN,
+							.drive = w->number,
+							.flags = flags,
+							.request = request,
+							.dir = *dir});
 }
 
 static void on_barrier(void *context, uint32_t request)

@@ -24,6 +24,7 @@ bool crawl_begin(struct crawl *c, struct channel *channel, struct watch_drive *d
 		return false;
 	c->active = true;
 	c->drive = r->drive;
+	c->idle = (r->flags & SCAN_IDLE) != 0;
 	c->request = r->request;
 	c->dir = r->dir;
 	c->fd = fd < 0 ? -1 : fd;

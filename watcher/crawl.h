@@ -13,6 +13,7 @@ enum { CRAWL_BUFFER = 128 * 1024 };
 struct crawl {
 	bool active;
 	uint16_t drive; /* by number: the drive may go while it is listed */
+	bool idle;      /* at idle I/O priority */
 	uint32_t request;
 	struct file_id dir;
 	bool unwatched; /* what changes in it from now on is not seen */

@@ -50,7 +50,7 @@ static const uint16_t observation_parts[] = {
 
 static const uint16_t request_parts[] = {
 	[REQUEST_DRIVE] = HAS_DRIVE | HAS_BACKEND | HAS_NAME,
-	[REQUEST_SCAN] = HAS_DRIVE | HAS_REQUEST | HAS_DIR,
+	[REQUEST_SCAN] = HAS_DRIVE | HAS_FLAGS | HAS_REQUEST | HAS_DIR,
 	[REQUEST_LOOK] = HAS_DRIVE | HAS_REQUEST | HAS_DIR | HAS_NAME,
 	[REQUEST_BARRIER] = HAS_REQUEST,
 };
@@ -319,6 +319,8 @@ int watch_request_encode(const struct watch_request *q, uint8_t *buf, size_t roo
 	struct wire_writer w;
 
 	begin_frame(&w, buf, room, q->type, has & HAS_DRIVE ? q->drive : 0);
+	if (has & HAS_FLAGS)
+		wire_put(&w, q->flags, 2);
 	if (has & HAS_BACKEND)
 		wire_put(&w, q->backend, 1);
 	if (has & HAS_REQUEST)
@@ -353,6 +355,10 @@ int watch_request_decode(struct watch_request *out, const uint8_t *buf, size_t l
 		return -EPROTO;
 	out->type = (enum request_type)type;
 	out->drive = drive;
+	if (has & HAS_FLAGS)
+		out->flags = (uint16_t)wire_get(&r, 2);
+	if (out->flags & ~(unsigned)SCAN_IDLE)
+		return -EPROTO;
 	if (has & HAS_BACKEND)
 		get_backend(&r, &out->backend);
 	if (has & HAS_REQUEST)

@@ -111,14 +111,20 @@ struct observation {
 enum request_type {
 	REQUEST_DRIVE = 1, /* watch this too: `drive`, `backend`, `path` (absolute); sent before anything else
 			      of it */
-	REQUEST_SCAN = 2,  /* list one directory, not those below it: `drive`, `request`, `dir` */
+	REQUEST_SCAN = 2,  /* list one directory, not those below it: `drive`, `flags`, `request`, `dir` */
 	REQUEST_LOOK = 3,  /* look at one name afresh: `drive`, `request`, `dir`, `name` */
 	REQUEST_BARRIER = 4, /* `request` */
+};
+
+/* Flags of a SCAN. */
+enum {
+	SCAN_IDLE = 1 << 0, /* at idle I/O priority: others come first */
 };
 
 struct watch_request {
 	enum request_type type;
 	uint16_t drive;
+	uint16_t flags; /* SCAN */
 	uint32_t request;
 	enum watch_backend backend;
 	struct file_id dir;

@@ -26,6 +26,7 @@
 
 #include "watcher/backend.h"
 #include "watcher/crawl.h"
+#include "watcher/io_priority.h"
 #include "watcher/starter.h"
 
 enum {
@@ -53,6 +54,7 @@ struct watcher {
 	unsigned wakes; /* in quick succession */
 	uint64_t last_read_ns;
 	struct crawl crawl;
+	struct io_priority io_priority;
 };
 
 static uint64_t now_ns(void)
@@ -495,7 +497,7 @@ static void serve_urgent(struct watcher *w)
 	channel_flush(w->channel);
 }
 
-static void serve_scans(struct watcher *w)
+static void list_some(struct watcher *w)
 {
 	struct watch_request q;
 	unsigned left = SCAN_PIECE;
@@ -506,15 +508,24 @@ static void serve_scans(struct watcher *w)
 		if (!w->crawl.active) {
 			if (!channel_next(w->channel, CHANNEL_SCANS, &q))
 				return;
+			io_priority_set(&w->io_priority, (q.flags & SCAN_IDLE) != 0);
 			if (!crawl_begin(&w->crawl, w->channel, find_drive(w, q.drive), &q)) {
 				channel_defer(w->channel, &q);
 				continue;
 			}
 		}
+		io_priority_set(&w->io_priority, w->crawl.idle);
 		looked = crawl_step(&w->crawl, w->channel, find_drive(w, w->crawl.drive), left) +
 			 SCAN_OPEN_COST;
 		left -= looked < left ? looked : left;
 	}
+}
+
+/* All but listing is done at normal priority: somebody waits for it. */
+static void serve_scans(struct watcher *w)
+{
+	list_some(w);
+	io_priority_set(&w->io_priority, false);
 }
 
 /* The loop. */

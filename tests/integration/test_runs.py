@@ -179,13 +179,45 @@ class FirstIndexTest(RunCase):
     def make_root(self):
         return self.make_root_on("/dev/shm")
 
-    def test_goes_on_after_a_kill(self):
-        """Nodes are never numbered anew: what the killed daemon indexed still has its numbers."""
-        total = 60 * 1001
+    def fill(self):
         for d in range(60):
             (self.root / f"{d}").mkdir()
             for f in range(1000):
                 os.close(os.open(self.root / f"{d}" / f"{f}", os.O_CREAT))
+
+    def priorities(self, going):
+        """The watcher's I/O priorities that ionice(1) shows while something is going on."""
+        seen = set()
+        watcher = descendants(self.daemon.pid)[-1]
+        while going():
+            seen.add(subprocess.run(["ionice", "-p", str(watcher)], capture_output=True, check=True,
+                                    text=True).stdout.partition(":")[0].strip())
+        return seen
+
+    def is_indexing(self):
+        return self.daemon.status(self.drive)["state"] == "indexing"
+
+    def test_at_idle_priority(self):
+        self.fill()
+        self.daemon.settings[self.drive] = {"first_index_priority": "idle"}
+        self.daemon.write_config()
+        self.daemon.start()
+        self.assertIn("idle", self.priorities(self.is_indexing))
+        run = self.trigger()
+        later = self.priorities(lambda: self.history()[0]["state"] == "running")
+        self.assertEqual(self.history()[0]["run"], run)
+        self.assertTrue(later)
+        self.assertNotIn("idle", later)
+
+    def test_at_normal_priority(self):
+        self.fill()
+        self.daemon.start()
+        self.assertNotIn("idle", self.priorities(self.is_indexing))
+
+    def test_goes_on_after_a_kill(self):
+        """Nodes are never numbered anew: what the killed daemon indexed still has its numbers."""
+        total = 60 * 1001
+        self.fill()
         self.daemon.start()
         while not (status := self.daemon.status(self.drive))["entries"]:
             self.assertEqual(status["state"], "indexing")

@@ -214,7 +214,8 @@ static void test_an_unknown_key_is_named_with_what_was_meant(void **state)
 	       "w.conf:2: unknown key `path` in [server]; its keys are listen, state_dir");
 	refuse(ONE_DRIVE "colour = red\n",
 	       "w.conf:3: unknown key `colour` in [drive \"x\"]; its keys are path, settle, "
-	       "max_wait, retain_changes, watch, poll_interval, exclude, include, hide_temporary, scrub, scrub_rate");
+	       "max_wait, retain_changes, watch, poll_interval, exclude, include, hide_temporary, scrub, "
+	       "scrub_rate, first_index_priority");
 }
 
 static void test_an_unknown_section_is_named_with_what_was_meant(void **state)
@@ -308,12 +309,24 @@ static void test_a_bad_value_is_told_with_what_it_should_be(void **state)
 	       "w.conf:2: `retain_changes = 10k` in [drive \"x\"] is not a whole number, 1 or more");
 	refuse("[drive \"x\"]\nbackend = fsevents\n",
 	       "w.conf:2: `backend = fsevents` in [drive \"x\"] is not one of auto, fanotify, inotify, poll");
+	refuse("[drive \"x\"]\nfirst_index_priority = low\n",
+	       "w.conf:2: `first_index_priority = low` in [drive \"x\"] is not normal or idle");
 	refuse("[drive \"x\"]\nscrub = daily\n", "w.conf:2: `scrub = daily` in [drive \"x\"] is not a time "
 						 "such as 24h, 30m, 90s or 7d (at most "
 						 "3650d), or off");
 	refuse("[drive \"x\"]\nscrub_rate = 1000001\n", "w.conf:2: `scrub_rate = 1000001` in [drive \"x\"] "
 							"is not a number of entries a second, from 1 to "
 							"1000000");
+}
+
+static void test_the_first_index_may_be_idle(void **state)
+{
+	(void)state;
+	accept(ONE_DRIVE "first_index_priority = idle\n[drive \"y\"]\npath = /srv/y\n"
+			 "first_index_priority = normal\n[drive \"z\"]\npath = /srv/z\n");
+	assert_true(config.drives[0].idle_first_index);
+	assert_false(config.drives[1].idle_first_index);
+	assert_false(config.drives[2].idle_first_index);
 }
 
 static void test_a_state_dir_leaves_room_for_the_socket(void **state)
@@ -483,6 +496,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_a_byte_order_mark_is_no_part_of_the_first_line, teardown),
 		cmocka_unit_test_teardown(test_a_drive_name_of_63_bytes_is_whole, teardown),
 		cmocka_unit_test_teardown(test_a_long_path_is_whole, teardown),
+		cmocka_unit_test_teardown(test_the_first_index_may_be_idle, teardown),
 		cmocka_unit_test_teardown(test_a_long_settle_raises_the_default_of_max_wait, teardown),
 		cmocka_unit_test_teardown(test_max_wait_below_settle_is_refused, teardown),
 		cmocka_unit_test(test_no_drive_is_an_error),
