@@ -17,6 +17,7 @@ int command_status(const struct options *o);
 int command_trigger(const struct options *o);
 int command_history(const struct options *o);
 int command_sync(const struct options *o);
+int command_drive_adopt(const struct options *o);
 int command_token_create(const struct options *o);
 int command_token_list(const struct options *o);
 int command_token_revoke(const struct options *o);

@@ -4,7 +4,7 @@
  *   options.c   the command line            endpoint.c  where the server is
  *   http.c      one request                 feed.c      the protocol of one stream, without I/O
  *   stream.c    its WebSocket               backoff.c   when to try again
- *   tail.c  status.c  history.c  trigger.c  token.c     the subcommands
+ *   tail.c  status.c  history.c  trigger.c  drive.c  token.c     the subcommands
  *   lines.c  table.c  escape.c  moment.c  output.c      what people read */
 #include <errno.h>
 #include <locale.h>
@@ -79,6 +79,22 @@ static const struct command commands[] = {
 		.min = 1,
 		.max = 1,
 		.run = command_history,
+	},
+	{
+		.name = "drive adopt",
+		.arguments = "DRIVE",
+		.summary = "let another directory take the place of a drive's root",
+		.help = "  --yes             do it; else only the counts are shown\n"
+			"  --json            what the server said\n"
+			"For a drive that is offline since another directory is mounted or was made at its "
+			"path, such\n"
+			"as a copy on a new disk.  What has the same path, kind, size and modification time "
+			"is kept\n"
+			"as it is known; other differences are announced as changes.\n",
+		.options = OPTION_YES | OPTION_JSON,
+		.min = 1,
+		.max = 1,
+		.run = command_drive_adopt,
 	},
 	{
 		.name = "token create",
@@ -161,12 +177,15 @@ static size_t matches(const struct command *c, const struct options *o)
 static int unknown_command(const struct options *o)
 {
 	if (o->arg_count == 0)
-		complain(
-			"say what to do: tail, status, sync, trigger, history, token; see `wakeline --help`");
+		complain("say what to do: tail, status, sync, trigger, history, drive, token; see `wakeline "
+			 "--help`");
+	else if (strcmp(o->args[0], "drive") == 0)
+		complain("say what to do with a drive: drive adopt");
 	else if (strcmp(o->args[0], "token") == 0)
 		complain("say what to do with tokens: token create, token list or token revoke");
 	else
-		complain("there is no command `%s`; there are tail, status, sync, trigger, history and token",
+		complain("there is no command `%s`; there are tail, status, sync, trigger, history, drive "
+			 "and token",
 			 o->args[0]);
 	return CLIENT_USAGE;
 }

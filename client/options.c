@@ -31,6 +31,7 @@ static const struct spelling {
 	{"expires", OPTION_EXPIRES, required_argument},
 	{"help", OPTION_HELP, no_argument},
 	{"version", OPTION_VERSION, no_argument},
+	{"yes", OPTION_YES, no_argument},
 };
 
 enum { SPELLINGS = sizeof(spellings) / sizeof(spellings[0]) };
@@ -169,6 +170,7 @@ static bool set_value(struct options *o, enum option_bit bit, const char *value,
 	case OPTION_ADMIN:
 	case OPTION_HELP:
 	case OPTION_VERSION:
+	case OPTION_YES:
 		break; /* being given is all there is to them */
 	}
 	return true;

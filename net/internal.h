@@ -415,7 +415,7 @@ bool exchange_argument(struct exchange *x, const char *name, char *out, size_t r
 
 struct route {
 	enum method method;
-	const char *path; /* a trailing `{}` takes one component */
+	const char *path; /* one `{}` in it takes one component */
 	unsigned scope;   /* of enum token_scope; 0: anybody, without a token */
 	void (*serve)(struct exchange *x);
 };
@@ -430,6 +430,7 @@ void serve_status(struct exchange *x);
 void serve_trigger(struct exchange *x);
 void serve_barrier(struct exchange *x);
 void serve_history(struct exchange *x);
+void serve_adopt(struct exchange *x);
 void serve_tokens(struct exchange *x);
 void serve_token_create(struct exchange *x);
 void serve_token_revoke(struct exchange *x);

@@ -30,6 +30,7 @@ const struct route net_routes[] = {
 	{METHOD_GET, "/api/sync/history", TOKEN_READ, serve_history},
 	{METHOD_POST, "/api/sync/trigger", TOKEN_ADMIN, serve_trigger},
 	{METHOD_POST, "/api/sync/barrier", TOKEN_READ, serve_barrier},
+	{METHOD_POST, "/api/drives/{}/adopt", TOKEN_ADMIN, serve_adopt},
 	{METHOD_GET, "/api/tokens", TOKEN_ADMIN, serve_tokens},
 	{METHOD_POST, "/api/tokens", TOKEN_ADMIN, serve_token_create},
 	{METHOD_DELETE, "/api/tokens/{}", TOKEN_ADMIN, serve_token_revoke},
@@ -39,14 +40,17 @@ const size_t net_route_count = sizeof(net_routes) / sizeof(net_routes[0]);
 /* Does the path fit?  What stands for {} goes to `argument`. */
 static bool fits(const struct route *r, const char *path, char argument[64])
 {
-	size_t len = strlen(r->path);
+	const char *hole = strstr(r->path, "{}");
+	size_t before = hole != NULL ? (size_t)(hole - r->path) : 0, len;
 
-	if (len < 2 || strcmp(r->path + len - 2, "{}") != 0)
+	if (hole == NULL)
 		return strcmp(r->path, path) == 0;
-	len -= 2;
-	if (strncmp(r->path, path, len) != 0 || path[len] == '\0' || strchr(path + len, '/') != NULL)
+	if (strncmp(r->path, path, before) != 0)
 		return false;
-	snprintf(argument, 64, "%s", path + len);
+	len = strcspn(path + before, "/");
+	if (len == 0 || strcmp(path + before + len, hole + 2) != 0)
+		return false;
+	snprintf(argument, 64, "%.*s", (int)len, path + before);
 	return true;
 }
 

@@ -336,6 +336,73 @@ void serve_barrier(struct exchange *x)
 	json_decref(body);
 }
 
+/* ---- adopt */
+
+static void answer_adopt_error(struct exchange *x, int error)
+{
+	if (error == -EALREADY)
+		exchange_error(x, 409, "already", "the drive's root is its own: there is nothing to adopt");
+	else if (error == -ESTALE)
+		exchange_error(x, 409, "mismatch",
+			       "this confirms another count, or the root is another one by now: count again");
+	else if (error == -EBUSY)
+		exchange_error(x, 409, "busy", "the root is being counted or adopted at this moment");
+	else if (error == -EAGAIN)
+		exchange_error(x, 503, "busy",
+			       "there is no directory at the drive's path, or the server is stopping");
+	else if (error == -EACCES || error == -EIO)
+		exchange_error(x, 500, "internal",
+			       "not all below the new root can be read: mend that, then count again");
+	else
+		answer_engine_error(x, error);
+}
+
+static void on_adopted(struct ask *ask)
+{
+	const struct engine_request *r = &ask->request;
+	const struct adopt_counts *c = &r->counts;
+	struct exchange *x = ask->owner;
+	json_t *json;
+
+	if (r->error != 0) {
+		answer_adopt_error(x, r->error);
+		return;
+	}
+	json = json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I}", "drive", r->drive, "entries",
+			 (json_int_t)c->entries, "found", (json_int_t)c->found, "kept", (json_int_t)c->kept,
+			 "changed", (json_int_t)c->changed, "new", (json_int_t)c->created, "missing",
+			 (json_int_t)c->missing);
+	if (json != NULL && r->run != 0)
+		json_object_set_new(json, "run", json_integer((json_int_t)r->run));
+	else if (json != NULL)
+		json_object_set_new(json, "confirm", json_string(r->confirm));
+	exchange_json(x, r->run != 0 ? 202 : 200, json);
+}
+
+void serve_adopt(struct exchange *x)
+{
+	static const char *const members[] = {"confirm", NULL};
+	struct engine_request request = {.type = ENGINE_ADOPT};
+	json_t *body = exchange_object(x, members), *confirm;
+	struct stream *st;
+	int e;
+
+	if (body == NULL)
+		return;
+	confirm = json_object_get(body, "confirm");
+	if (confirm != NULL && json_string_length(confirm) != sizeof(request.confirm) - 1) {
+		exchange_error(x, 400, "bad_request", "`confirm` is what a call without it answered");
+	} else if ((st = look_up_drive(x, x->argument)) != NULL) {
+		strncpy(request.drive, st->drive, sizeof(request.drive) - 1);
+		if (confirm != NULL)
+			memcpy(request.confirm, json_string_value(confirm), sizeof(request.confirm));
+		e = ask_engine(x->server, &request, x, on_adopted);
+		if (e != 0)
+			answer_engine_error(x, e);
+	}
+	json_decref(body);
+}
+
 /* ---- history */
 
 static bool number_argument(struct exchange *x, const char *name, uint64_t *out)

@@ -131,6 +131,8 @@ static void step_all(struct engine *e, uint64_t now_ms, bool *more)
 		retry_offline(w, now_ms);
 		if (!w->watch->in_batch)
 			r = run_tick(w, now_ms);
+		if (r == 0)
+			r = adopt_step(w, more);
 		if (r == 0 && !w->watch->in_batch)
 			r = watched_step(w, more);
 		if (r != 0)
@@ -245,8 +247,10 @@ static void on_stop(uv_async_t *async)
 	mailbox_close(&e->requests);
 	e->stopping = true;
 	release_all(e);
-	for (size_t i = 0; i < e->options.drive_count; i++)
+	for (size_t i = 0; i < e->options.drive_count; i++) {
+		adopt_fail(&e->watched[i], -EAGAIN);
 		barriers_fail(&e->watched[i], -EAGAIN);
+	}
 	requests_committed(e);
 	for (struct watch *w = e->watches; w != NULL; w = w->next)
 		watch_stop(w);

@@ -1,4 +1,5 @@
 add_library(sync STATIC
+	adopt.c
 	engine.c
 	engine_news.c
 	engine_requests.c

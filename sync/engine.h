@@ -39,7 +39,20 @@ struct engine_drive {
 enum drive_state { DRIVE_INDEXING, DRIVE_LIVE, DRIVE_RECONCILING, DRIVE_DEGRADED, DRIVE_OFFLINE };
 const char *drive_state_name(enum drive_state s); /* "indexing", "live", … */
 
-enum engine_request_type { ENGINE_TRIGGER, ENGINE_BARRIER, ENGINE_TOKEN_ADD, ENGINE_TOKEN_REVOKE };
+enum engine_request_type {
+	ENGINE_TRIGGER,
+	ENGINE_BARRIER,
+	ENGINE_TOKEN_ADD,
+	ENGINE_TOKEN_REVOKE,
+	ENGINE_ADOPT,
+};
+
+/* Of the index and of the root that may take its root's place. */
+struct adopt_counts {
+	uint64_t entries, found; /* in the index; below the new root */
+	uint64_t kept;           /* the same path, kind, size and modification time */
+	uint64_t changed, created, missing;
+};
 
 struct engine_request {
 	struct mail mail;
@@ -47,11 +60,14 @@ struct engine_request {
 	char drive[64];
 	char *path;             /* TRIGGER: relative, NULL for the whole drive; the engine frees it */
 	struct token_row token; /* TOKEN_ADD: in, and out with its id; TOKEN_REVOKE: in the id, out the row */
+	char confirm[17];       /* ADOPT: empty to count; out: what to confirm with */
 	/* The answer. */
-	int error;    /* 0; -ENOENT no such drive, path or token; -EAGAIN offline; -ENOTDIR; other -errno */
-	uint64_t run; /* TRIGGER: also of a run that was already going and is joined */
-	struct position cursor; /* BARRIER: what was done before the request is at or before it */
-	void *context;          /* the asker's */
+	int error;    /* 0; -ENOENT no such drive, path or token; -EAGAIN offline; -ENOTDIR; other -errno.
+		       * ADOPT: -EALREADY not offline; -EBUSY one is going; -ESTALE counted anew since */
+	uint64_t run; /* TRIGGER: also of a run that was already going and is joined; ADOPT, confirmed */
+	struct adopt_counts counts; /* ADOPT */
+	struct position cursor;     /* BARRIER: what was done before the request is at or before it */
+	void *context;              /* the asker's */
 };
 
 enum engine_news_type {

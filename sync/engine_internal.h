@@ -4,6 +4,7 @@
  *   engine_requests.c  what the rest of the daemon asks: trigger, barrier, tokens
  *   engine_news.c      what the rest of the daemon is told
  *   watched.c          one drive: its machine, its journal, its state
+ *   adopt.c            another directory takes the place of a drive's root
  *   run.c              reconcile passes and their history
  *   pass.c             drives that are compared again and again
  *   rules_walk.c       rules that are others than before
@@ -115,6 +116,9 @@ struct watched {
 	struct run run, queued;
 	struct pass pass;
 	struct storm storm;
+	struct adopt *adopt;           /* its root is being adopted */
+	char adoptable[17];            /* what confirms it; empty: nothing was counted yet */
+	struct file_id adoptable_root; /* of which root the count was */
 	struct run_row last_run;
 	struct waiting_barrier *barriers;
 	bool advanced;      /* records were appended in this transaction */
@@ -180,6 +184,9 @@ void watched_close(struct watched *w);
 void watched_observe(struct watched *w, const struct observation *o);
 void watched_set_state(struct watched *w, enum drive_state state, const char *why);
 void watched_offline(struct watched *w, const char *why);
+/* The root is the drive's: watch it, and begin this run. */
+int watched_begin(struct watched *w, const struct observation *ready, enum run_trigger trigger,
+		  uint64_t *run);
 /* The state that follows from its runs. */
 void watched_settle_state(struct watched *w);
 /* Step the machine if something is due. *more: it wants another turn at once. */
@@ -228,6 +235,17 @@ void pass_observe_unwatched(struct watched *w, const struct observation *o);
 
 /* rules_walk.c: mark the rows by the drive's rules, and tell what changes for clients. */
 int rules_walk(struct watched *watched, struct store_txn *txn);
+
+/* adopt.c */
+/* Count what adopting the root that stands at the drive's path would come to, or, with what that gave to
+ * confirm, do it; the request is answered later.  -EALREADY: the drive is not offline; -EBUSY: one is going;
+ * -ESTALE: not what the last count gave. */
+int adopt_request(struct watched *w, struct engine_request *request);
+void adopt_ready(struct watched *w, const struct observation *o);
+void adopt_observe(struct watched *w, const struct observation *o);
+int adopt_step(struct watched *w, bool *more);
+/* It comes to nothing, if one is going. */
+void adopt_fail(struct watched *w, int error);
 
 /* sync_item.c */
 void sync_item_encode(struct text *t, enum event_type event, const struct watched *w,

@@ -173,7 +173,8 @@ static int revoke_token(struct engine *e, struct token_row *token)
 /* What goes wrong in the store concerns everybody; the rest is the asker's. */
 static bool is_askers_error(int error)
 {
-	return error == 0 || error == -ENOENT || error == -ENOTDIR || error == -EAGAIN || error == -EEXIST;
+	return error == 0 || error == -ENOENT || error == -ENOTDIR || error == -EAGAIN || error == -EEXIST ||
+	       error == -EALREADY || error == -EBUSY || error == -ESTALE;
 }
 
 void requests_on_mail(void *context, struct mail *mail)
@@ -191,6 +192,11 @@ void requests_on_mail(void *context, struct mail *mail)
 		r = w == NULL ? -ENOENT : barrier(w, request);
 		if (r == 0)
 			return; /* answered when it has passed */
+		break;
+	case ENGINE_ADOPT:
+		r = w == NULL ? -ENOENT : adopt_request(w, request);
+		if (r == 0)
+			return; /* answered when it is counted, or begun */
 		break;
 	case ENGINE_TOKEN_ADD:
 		r = add_token(e, &request->token);

@@ -277,7 +277,7 @@ static void died(struct watch *w, const char *why)
 	w->deaths++;
 	w->restart_ms = engine_now_ms() + (w->deaths == 1 ? 0 : wait > RETRY_MAX_MS ? RETRY_MAX_MS : wait);
 	for (size_t i = 0; i < w->drive_count; i++) {
-		if (w->drives[i]->machine != NULL)
+		if (w->drives[i]->machine != NULL || w->drives[i]->adopt != NULL)
 			watched_offline(w->drives[i],
 					"the watcher process ended; another one is being started");
 		w->drives[i]->retry_ms = UINT64_MAX;

@@ -159,6 +159,7 @@ void watched_offline(struct watched *w, const char *why)
 	char text[sizeof(w->why)];
 
 	snprintf(text, sizeof(text), "%s", why); /* may lie in what is freed below */
+	adopt_fail(w, -EAGAIN);
 	run_interrupted(w, text);
 	pass_interrupted(w);
 	drive_free(w->machine);
@@ -221,6 +222,36 @@ static int make_machine(struct watched *w, bool weak_ids)
 	return drive_new(&w->machine, &options);
 }
 
+int watched_begin(struct watched *w, const struct observation *o, enum run_trigger trigger, uint64_t *run)
+{
+	int r;
+
+	w->had_ready = true;
+	engine_log("drive %s: watching %s with %s (%.*s)", w->row.name, w->config->path,
+		   watch_backend_name(o->backend), (int)o->text_len, o->text == NULL ? "" : o->text);
+	if (!w->row.indexed && w->entries > 0)
+		engine_log("drive %s: its first index goes on; %llu entries are there already", w->row.name,
+			   (unsigned long long)w->entries);
+	r = record_root(w, o);
+	if (r == 0)
+		r = make_machine(w, (o->flags & WATCH_WEAK_IDS) != 0);
+	if (r == 0)
+		r = run_request(w, trigger, NULL, run);
+	watched_settle_state(w);
+	return r;
+}
+
+static void on_foreign_root(struct watched *w, const struct observation *o)
+{
+	if (w->adopt != NULL)
+		adopt_ready(w, o);
+	else
+		watched_offline(
+			w, "another directory is mounted or was made at its path: the tree is kept as it "
+			   "was; put the old one back, or let this one take its place: wakeline drive "
+			   "adopt");
+}
+
 static void on_ready(struct watched *w, const struct observation *o)
 {
 	enum run_trigger trigger = !w->row.indexed ? RUN_FIRST_INDEX : w->had_ready ? RUN_WATCHER : RUN_START;
@@ -231,30 +262,17 @@ static void on_ready(struct watched *w, const struct observation *o)
 		return; /* asked twice */
 	w->backend = o->backend;
 	w->weak_barrier = (o->flags & WATCH_WEAK_BARRIER) != 0;
-	if (!is_known_root(w, o)) {
-		watched_offline(
-			w,
-			"another directory is mounted or was made at its path: the tree is kept as it was; "
-			"put the old one back, or give the new one a drive name of its own");
-		return;
-	}
-	w->had_ready = true;
-	engine_log("drive %s: watching %s with %s (%.*s)", w->row.name, w->config->path,
-		   watch_backend_name(o->backend), (int)o->text_len, o->text);
 	w->note[0] = '\0'; /* only what an administrator might want to change */
 	if (o->backend != WATCH_FANOTIFY && w->config->backend == WATCH_AUTO)
 		snprintf(w->note, sizeof(w->note), "%.*s", (int)o->text_len, o->text);
-	if (!w->row.indexed && w->entries > 0)
-		engine_log("drive %s: its first index goes on; %llu entries are there already", w->row.name,
-			   (unsigned long long)w->entries);
-	r = record_root(w, o);
-	if (r == 0)
-		r = make_machine(w, (o->flags & WATCH_WEAK_IDS) != 0);
-	if (r == 0)
-		r = run_request(w, trigger, NULL, &run);
+	if (!is_known_root(w, o)) {
+		on_foreign_root(w, o);
+		return;
+	}
+	r = watched_begin(w, o, trigger, &run);
 	if (r != 0)
 		engine_fail(w->engine, r, "beginning a run");
-	watched_settle_state(w);
+	adopt_fail(w, -EALREADY);
 }
 
 static void on_failed(struct watched *w, const struct observation *o)
@@ -300,7 +318,7 @@ void watched_observe(struct watched *w, const struct observation *o)
 		pass_observe_unwatched(w, o);
 		return;
 	case OBSERVED_ROOT_GONE:
-		if (w->machine != NULL)
+		if (w->machine != NULL || w->adopt != NULL)
 			watched_offline(w, "its directory is not there any more (unmounted, renamed or "
 					   "deleted): the tree is "
 					   "kept as it was until it is back");
@@ -315,6 +333,8 @@ void watched_observe(struct watched *w, const struct observation *o)
 	case OBSERVED_FILE:
 		break;
 	}
+	if (w->adopt != NULL)
+		adopt_observe(w, o);
 	if (w->machine != NULL)
 		r = drive_observe(w->machine, o, engine_now_ms());
 	if (r != 0)

@@ -96,6 +96,31 @@ static void test_status_tells_each_drive_one_may_see(void **state)
 	json_decref(body);
 }
 
+static void test_a_root_is_counted_and_then_adopted(void **state)
+{
+	struct net_fixture *f = *state;
+	json_t *answer;
+
+	assert_int_equal(request(f, "POST", "/api/drives/music/adopt", f->token, "{}", &answer), 200);
+	assert_int_equal(json_integer_value(json_object_get(answer, "kept")), 1);
+	assert_int_equal(json_integer_value(json_object_get(answer, "new")), 2);
+	assert_string_equal(net_field(answer, "confirm"), "0123456789abcdef");
+	json_decref(answer);
+	assert_int_equal(request(f, "POST", "/api/drives/music/adopt", f->token,
+				 "{\"confirm\":\"0123456789abcdef\"}", &answer),
+			 202);
+	assert_int_equal(json_integer_value(json_object_get(answer, "run")), 8);
+	assert_null(json_object_get(answer, "confirm"));
+	json_decref(answer);
+	expect_error(f, 409, "mismatch", "POST", "/api/drives/music/adopt", f->token,
+		     "{\"confirm\":\"fedcba9876543210\"}");
+	expect_error(f, 400, "bad_request", "POST", "/api/drives/music/adopt", f->token, "{\"confirm\":7}");
+	expect_error(f, 404, "not_found", "POST", "/api/drives/nothing/adopt", f->token, "{}");
+	expect_error(f, 404, "not_found", "POST", "/api/drives//adopt", f->token, "{}");
+	expect_error(f, 404, "not_found", "POST", "/api/drives/music/adopt/", f->token, "{}");
+	expect_error(f, 404, "not_found", "POST", "/api/drives/music", f->token, "{}");
+}
+
 static void test_a_trigger_is_answered_with_its_run(void **state)
 {
 	struct net_fixture *f = *state;
@@ -488,6 +513,7 @@ int main(void)
 		HTTP_TEST(test_health_and_root_need_no_token),
 		HTTP_TEST(test_everything_else_needs_one),
 		HTTP_TEST(test_status_tells_each_drive_one_may_see),
+		HTTP_TEST(test_a_root_is_counted_and_then_adopted),
 		HTTP_TEST(test_a_trigger_is_answered_with_its_run),
 		HTTP_TEST(test_a_barrier_is_answered_with_its_cursor),
 		HTTP_TEST(test_bodies_are_checked),

@@ -259,6 +259,16 @@ static void answer(struct net_fixture *f, struct engine_request *r)
 	case ENGINE_BARRIER:
 		position_of(f, stream, &r->cursor);
 		break;
+	case ENGINE_ADOPT:
+		r->counts = (struct adopt_counts){
+			.entries = 3, .found = 4, .kept = 1, .changed = 1, .created = 2, .missing = 1};
+		if (r->confirm[0] == '\0')
+			strcpy(r->confirm, "0123456789abcdef");
+		else if (strcmp(r->confirm, "0123456789abcdef") == 0)
+			r->run = 8;
+		else
+			r->error = -ESTALE;
+		break;
 	case ENGINE_TOKEN_ADD:
 	case ENGINE_TOKEN_REVOKE:
 		do_token(f, r);
