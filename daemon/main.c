@@ -1,6 +1,7 @@
 /* wakelined: parse, build each part, run the loop, take the parts down in reverse.
  *
  *   config.c        the configuration file          store_guard.c   opening the store with care
+ *   check_drive.c   comparing a drive offline       index_difference.c   two states of an index
  *   privileges.c    giving up capabilities          ../watcher      what the kernel says (processes of their
  * own)
  *   ../sync         observations become changes (a thread of its own, the only writer)
@@ -19,6 +20,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "daemon/check_drive.h"
 #include "daemon/config.h"
 #include "daemon/privileges.h"
 #include "daemon/store_guard.h"
@@ -36,6 +38,7 @@ enum command {
 	COMMAND_RUN,
 	COMMAND_CHECK,
 	COMMAND_CHECK_CONFIG,
+	COMMAND_CHECK_DRIVE,
 	COMMAND_HELP,
 	COMMAND_VERSION,
 	COMMAND_NONE
@@ -65,23 +68,28 @@ static int complain(const char *what, const char *why)
 
 static void print_help(void)
 {
-	printf("Usage: wakelined [--config FILE] [--check | --check-config]\n"
+	printf("Usage: wakelined [--config FILE] [--check | --check-config | --check-drive NAME]\n"
 	       "Watch drives and tell every connected client what changed.\n\n"
 	       "  --config FILE    configuration to read (default %s)\n"
 	       "  --check          verify the whole store, print what was found, and exit\n"
 	       "  --check-config   read the configuration, say what is wrong with it, and exit\n"
+	       "  --check-drive NAME   compare the index of a drive with what is on it, print each "
+	       "difference\n"
 	       "  --version        print the version and exit\n"
 	       "  --help           print this and exit\n\n"
 	       "It runs in the foreground and stops on SIGTERM or SIGINT.\n",
 	       default_config);
 }
 
-static enum command parse(int argc, char **argv, const char **config)
+static enum command parse(int argc, char **argv, const char **config, const char **drive)
 {
-	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'},
-		{"check-config", no_argument, NULL, 'n'}, {"version", no_argument, NULL, 'v'},
-		{"help", no_argument, NULL, 'h'},         {0}};
+	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+						{"check", no_argument, NULL, 'k'},
+						{"check-config", no_argument, NULL, 'n'},
+						{"version", no_argument, NULL, 'v'},
+						{"check-drive", required_argument, NULL, 'd'},
+						{"help", no_argument, NULL, 'h'},
+						{0}};
 	enum command command = COMMAND_RUN;
 	int c;
 
@@ -92,7 +100,10 @@ static enum command parse(int argc, char **argv, const char **config)
 			command = COMMAND_CHECK;
 		else if (c == 'n')
 			command = COMMAND_CHECK_CONFIG;
-		else if (c == 'v')
+		else if (c == 'd') {
+			command = COMMAND_CHECK_DRIVE;
+			*drive = optarg;
+		} else if (c == 'v')
 			return COMMAND_VERSION;
 		else if (c == 'h')
 			return COMMAND_HELP;
@@ -374,10 +385,48 @@ static int check(const char *path, enum command command)
 	return d.status;
 }
 
+static const struct engine_drive *find_drive(const struct daemon *d, const char *name)
+{
+	for (size_t i = 0; i < d->config.drive_count; i++) {
+		if (strcmp(d->drives[i].name, name) == 0)
+			return &d->drives[i];
+	}
+	fprintf(stderr, "wakelined: the configuration has no drive `%s`\n", name);
+	return NULL;
+}
+
+/* As the daemon begins: the starter keeps the capabilities, this process opens no path on a drive. */
+static int run_check_drive(const char *config, const char *name)
+{
+	struct daemon d = {.status = CHECK_DRIVE_FAILED};
+	char error[STORE_GUARD_ERROR_MAX];
+	const struct engine_drive *drive;
+	int r;
+
+	signal(SIGPIPE, SIG_IGN);
+	drive = read_config(&d, config) == 0 ? find_drive(&d, name) : NULL;
+	r = drive == NULL ? -ENOENT : starter_fork(&d.starter);
+	if (r == 0)
+		r = privileges_drop();
+	if (drive != NULL && r != 0)
+		complain("starting", strerror(-r));
+	if (r == 0) {
+		r = store_guard_open_whole(&d.store, d.config.state_dir, error);
+		if (r != 0)
+			complain(error, "");
+	}
+	if (r == 0)
+		d.status = (int)check_drive(d.store, d.starter, drive);
+	store_close(d.store);
+	starter_free(d.starter);
+	free_config(&d);
+	return d.status;
+}
+
 int main(int argc, char **argv)
 {
-	const char *config = default_config;
-	enum command command = parse(argc, argv, &config);
+	const char *config = default_config, *drive = NULL;
+	enum command command = parse(argc, argv, &config, &drive);
 
 	switch (command) {
 	case COMMAND_RUN:
@@ -385,6 +434,8 @@ int main(int argc, char **argv)
 	case COMMAND_CHECK:
 	case COMMAND_CHECK_CONFIG:
 		return check(config, command);
+	case COMMAND_CHECK_DRIVE:
+		return run_check_drive(config, drive);
 	case COMMAND_HELP:
 		print_help();
 		return EXIT_SUCCESS;

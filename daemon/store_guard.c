@@ -116,6 +116,24 @@ int store_guard_open(struct store **out, const char *state_dir, char error[STORE
 	return r;
 }
 
+int store_guard_open_whole(struct store **out, const char *state_dir, char error[STORE_GUARD_ERROR_MAX])
+{
+	char directory[PATH_MAX];
+	struct store_options options = {.directory = directory};
+	int r;
+
+	store_path(directory, state_dir);
+	r = access(directory, F_OK) != 0 ? -errno : try_in_child(directory);
+	if (r == 0)
+		r = store_open(out, &options);
+	if (r == STORE_BROKEN)
+		snprintf(error, STORE_GUARD_ERROR_MAX,
+			 "%.400s: the store is damaged; `wakelined --check` tells more", directory);
+	else if (r != 0)
+		explain(error, r, directory);
+	return r;
+}
+
 int store_guard_check(const char *state_dir)
 {
 	char directory[PATH_MAX], error[STORE_GUARD_ERROR_MAX];

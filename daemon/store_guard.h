@@ -14,5 +14,8 @@ enum { STORE_GUARD_ERROR_MAX = 512 };
  * has one thread. */
 int store_guard_open(struct store **out, const char *state_dir, char error[STORE_GUARD_ERROR_MAX]);
 
+/* The same for who only reads: what is damaged or absent is an error, and stays as it is. */
+int store_guard_open_whole(struct store **out, const char *state_dir, char error[STORE_GUARD_ERROR_MAX]);
+
 /* `wakelined --check`: verify the whole store and print what was found.  Returns an exit status. */
 int store_guard_check(const char *state_dir);
