@@ -23,8 +23,8 @@ struct drive_row {
 	uint8_t volume[DRIVE_VOLUME_BYTES]; /* which file system it lay on: its UUID, or what there is instead
 					     */
 	uint64_t rules;                     /* checksum of the rules by which the rows' `hidden` was set */
-	int64_t scrubbed_ns;                /* unix time at which the last scrub ended; 0: never */
-	uint64_t verified;                  /* node up to which contents were compared in this round */
+	int64_t scrubbed_ns; /* unix time at which the last run of the whole drive ended; 0: never */
+	uint64_t verified;   /* node up to which contents were compared in this round */
 };
 
 /* Find a drive by name, or DRIVES_NONE. */

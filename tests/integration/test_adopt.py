@@ -1,5 +1,6 @@
 """Another directory takes the place of a drive's root, and is adopted."""
 import json
+import os
 import shutil
 import subprocess
 import unittest
@@ -108,6 +109,18 @@ class CopyTest(AdoptCase):
             ("created", "album 3/more/album 0/disc"), ("created", "album 3/more/album 0/disc/track 0"),
             ("created", "album 3/more/album 0/disc/first"), ("deleted", "album 4/disc/track 3"),
             ("deleted", "album 5"), ("deleted", "album 6"), ("created", "album 6")]))
+
+    def test_an_identity_of_the_old_root_is_no_move_on_the_new_one(self):
+        """As if the new file system gave another file what the old one gave a file that is missing now."""
+        self.swap()
+        os.link(self.root.with_name("old") / "album 1" / "disc" / "track 1", self.root / "other")
+        os.link(self.root.with_name("old") / "album 2" / "disc" / "track 1", self.root / "another")
+        (self.root / "album 1" / "disc" / "track 1").unlink()
+        shutil.rmtree(self.root / "album 2")
+        self.adopt_and_wait()
+        self.assert_truth(self.replica_)
+        self.assertEqual(sorted(self.file_events()), [("created", "another"), ("created", "other"),
+                                                      ("deleted", "album 1/disc/track 1"), ("deleted", "album 2")])
 
     def test_on_another_file_system(self):
         """tmpfs gives inode numbers of its own, the first of them again and again."""

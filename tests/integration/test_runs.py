@@ -214,6 +214,25 @@ class FirstIndexTest(RunCase):
         self.daemon.start()
         self.assertNotIn("idle", self.priorities(self.is_indexing))
 
+    def test_a_watcher_that_dies_in_each_run_is_no_loop(self):
+        """Killed before it completed a run: at once, and again after 2 s, and after 4 s."""
+        self.fill()
+        replica = self.begin()
+        killed = set()
+        began = time.monotonic()
+        while time.monotonic() < began + 5:
+            with contextlib.suppress(OSError):      # one that ends while we look
+                for pid in descendants(self.daemon.pid)[1:]:
+                    os.kill(pid, signal.SIGKILL)
+                    killed.add(pid)
+        self.assertGreaterEqual(len(killed), 2)
+        self.assertLessEqual(len(killed), 4)
+        (self.root / "new").touch()
+        done = replica.until(lambda item: item["event"] == "sync.completed" and item["trigger"] == "watcher")
+        self.assertLessEqual(done["changes"], 1)
+        self.assert_truth(replica)
+        self.assertEqual(self.file_events(replica), [("created", "new")])
+
     def test_goes_on_after_a_kill(self):
         """Nodes are never numbered anew: what the killed daemon indexed still has its numbers."""
         total = 60 * 1001
