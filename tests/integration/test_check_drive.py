@@ -70,6 +70,16 @@ class CheckDriveTest(DaemonCase):
         self.assertRegex(differs["album 1/disc/first"], "target")
         self.assertRegex(lines[-1], rf"^music: \d+ entries compared, {len(lines) - 1} differences$")
 
+    def test_what_rules_hide_is_compared_too(self):
+        (self.root / ".song.swp").touch()       # vim's
+        self.replica().from_now().settle()
+        self.daemon.stop()
+        (self.root / ".song.swp").chmod(0o600)
+        (self.root / ".other.swp").touch()
+        self.assertEqual(self.check_drive(1), [
+            "missing in index: .other.swp", "differs: .song.swp: mode 0644 -> 0600",
+            "music: 90 entries compared, 2 differences"])
+
     def test_leaves_the_store_as_it_was(self):
         self.daemon.stop()
         (self.root / "new").touch()
