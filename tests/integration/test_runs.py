@@ -185,34 +185,52 @@ class FirstIndexTest(RunCase):
             for f in range(1000):
                 os.close(os.open(self.root / f"{d}" / f"{f}", os.O_CREAT))
 
-    def priorities(self, going):
-        """The watcher's I/O priorities that ionice(1) shows while something is going on."""
-        seen = set()
-        watcher = descendants(self.daemon.pid)[-1]
-        while going():
-            seen.add(subprocess.run(["ionice", "-p", str(watcher)], capture_output=True, check=True,
-                                    text=True).stdout.partition(":")[0].strip())
-        return seen
+    def priority(self):
+        """The watcher's I/O priority as ionice(1) shows it."""
+        return subprocess.run(["ionice", "-p", str(descendants(self.daemon.pid)[-1])], capture_output=True, check=True,
+                              text=True).stdout.partition(":")[0].strip()
 
-    def is_indexing(self):
-        return self.daemon.status(self.drive)["state"] == "indexing"
+    @contextlib.contextmanager
+    def listing(self):
+        """Inside, the watcher is in the middle of a list: the daemon, which does not read it, is stopped."""
+        os.kill(self.daemon.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.daemon.pid, signal.SIGCONT)
 
-    def test_at_idle_priority(self):
+    def begin_first_index(self, priority):
         self.fill()
-        self.daemon.settings[self.drive] = {"first_index_priority": "idle"}
+        self.daemon.settings[self.drive] = {"first_index_priority": priority, "scrub": "off"}
         self.daemon.write_config()
         self.daemon.start()
-        self.assertIn("idle", self.priorities(self.is_indexing))
-        run = self.trigger()
-        later = self.priorities(lambda: self.history()[0]["state"] == "running")
-        self.assertEqual(self.history()[0]["run"], run)
-        self.assertTrue(later)
-        self.assertNotIn("idle", later)
+        while not self.daemon.status(self.drive)["entries"]:
+            pass
+
+    def wait_until_blocked(self):
+        """The watcher cannot go on: its processor time stands still."""
+        watcher, before = descendants(self.daemon.pid)[-1], None
+        while before != (now := Path(f"/proc/{watcher}/schedstat").read_text().split()[0]):
+            before = now
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.daemon.process.wait(0.2)
+
+    def test_at_idle_priority(self):
+        self.begin_first_index("idle")
+        with self.listing():
+            self.wait_until_blocked()
+            self.assertEqual(self.priority(), "idle")
+        self.replica().from_snapshot()
+        self.assertNotEqual(self.priority(), "idle")
+        self.trigger()
+        while not self.history()[0]["entries"]:
+            self.assertNotEqual(self.priority(), "idle")
 
     def test_at_normal_priority(self):
-        self.fill()
-        self.daemon.start()
-        self.assertNotIn("idle", self.priorities(self.is_indexing))
+        self.begin_first_index("normal")
+        with self.listing():
+            self.wait_until_blocked()
+            self.assertNotEqual(self.priority(), "idle")
 
     def test_a_watcher_that_dies_in_each_run_is_no_loop(self):
         """Killed before it completed a run: at once, and again after 2 s, and after 4 s."""
@@ -349,7 +367,7 @@ class OverflowTest(RunCase):
         replica = self.begin()
         losses, states = 0, set()
         began = time.monotonic()
-        while time.monotonic() < began + 5:
+        while time.monotonic() < began + 5 or losses < 12:
             self.overflow()
             losses += 1
             status = self.daemon.status(self.drive)
@@ -357,10 +375,10 @@ class OverflowTest(RunCase):
             if status["state"] == "degraded":
                 self.assertIn("lost again and again", status["why"])
         elapsed = time.monotonic() - began
-        self.assertGreater(losses, 8)
         # At 0, 1, 3, 7 s and so on, each after the end of the one before.
         self.assertLessEqual(len(self.overflow_runs()), 2 + math.log2(elapsed + 1))
-        self.assertIn("degraded", states)
+        self.assertLess(len(self.overflow_runs()), losses)
+        self.assertTrue(states & {"degraded", "reconciling"}, states)
         (self.root / "new").touch()
         self.assert_truth(replica)              # its barrier waits for the run that is owed
         replica.until(lambda item: item["event"] == "sync.completed" and item["run"] >= self.history()[0]["run"])
@@ -368,13 +386,15 @@ class OverflowTest(RunCase):
         self.assertEqual((status["state"], status.get("why", "")), ("live", ""))
 
     def test_who_asks_for_a_run_need_not_wait(self):
+        """The run that waits then goes as theirs, unless it has begun in that moment."""
         (self.root / "a").touch()
         replica = self.begin()
-        while self.daemon.status(self.drive)["state"] != "degraded":
-            self.overflow()
-        began = time.monotonic()
-        self.ended(replica, run=self.trigger())
-        self.assertLess(time.monotonic() - began, 1)
+        trigger = None
+        while trigger != "manual":
+            while self.daemon.status(self.drive)["state"] != "degraded":
+                self.overflow()
+            trigger = self.ended(replica, run=self.trigger())["trigger"]
+        self.assert_truth(replica)
 
 
 if __name__ == "__main__":
