@@ -203,6 +203,8 @@ int run_request(struct watched *w, enum run_trigger trigger, char *path, uint64_
 int run_check_path(struct watched *w, const char *path);
 /* A run that is going or waiting is needed before the index is known to be true. */
 bool run_loss_pending(const struct watched *w);
+/* Somebody waits behind the run that is going: a scrub becomes as fast as any. */
+void run_hurry(struct watched *w);
 /* Begin what waits, if it is due. */
 int run_begin_queued(struct watched *w);
 /* Begin what waits and is due, or else a scrub that is due. */

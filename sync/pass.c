@@ -111,6 +111,7 @@ void pass_observe_unwatched(struct watched *w, const struct observation *o)
 			pass_schedule(w, 0);
 		w->pass.recovered = false;
 		w->pass.unwatched = true;
+		run_hurry(w);
 		snprintf(w->pass.why, sizeof(w->pass.why), "%.*s", (int)o->text_len, o->text);
 	}
 	watched_settle_state(w);

@@ -174,13 +174,18 @@ int run_begin_queued(struct watched *w)
 	return 0;
 }
 
+void run_hurry(struct watched *w)
+{
+	if (w->engine->scrubbing == w)
+		drive_pace(w->machine, 0);
+}
+
 int run_request(struct watched *w, enum run_trigger trigger, char *path, uint64_t *run)
 {
 	struct run *running = w->run.row.run != 0 ? &w->run : NULL;
 	int r;
 
-	if (running != NULL && running->row.trigger == RUN_SCRUB)
-		drive_pace(w->machine, 0);
+	run_hurry(w);
 	if (running != NULL && !is_loss(trigger) &&
 	    (running->path == NULL || same_path(running->path, path))) {
 		*run = running->row.run;
