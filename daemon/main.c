@@ -56,8 +56,10 @@ struct daemon {
 	uv_signal_t sigterm, sigint;
 	struct server *server;
 	struct engine *engine;
-	bool stopping;
-	int status;
+	bool has_loop;
+	bool stopping; /* the server is going down */
+	bool asked;    /* to end, by a signal */
+	int failure;   /* of the engine */
 };
 
 static int complain(const char *what, const char *why)
@@ -184,7 +186,8 @@ static int make_state_dir(const char *path)
 	return 0;
 }
 
-/* A drive whose root is not there can only be served when the store knows what was in it. */
+/* A drive whose root is not there can only be served when the store knows what was in it.  0; -1: it was
+ * told; other -errno. */
 static int check_known(struct daemon *d, struct store_txn *txn)
 {
 	struct drive_row row;
@@ -197,7 +200,7 @@ static int check_known(struct daemon *d, struct store_txn *txn)
 			continue;
 		r = drives_find(txn, d->drives[i].name, &row);
 		if (r < 0)
-			return complain("reading the store", strerror(-r));
+			return r;
 		if (r == 0 && row.indexed)
 			continue;
 		fprintf(stderr, "wakelined: drive %s: %s: %s; mount or make it, or correct `path`\n",
@@ -208,20 +211,34 @@ static int check_known(struct daemon *d, struct store_txn *txn)
 	return 0;
 }
 
+/* Also for what the engine tells: damage that is found when it is read. */
+static bool is_damage(int error)
+{
+	return error == -EILSEQ || error > 0;
+}
+
+/* 0; -1: it was told; -EILSEQ: it is damaged. */
+static int look_into_store(struct daemon *d)
+{
+	struct store_txn *txn;
+	int r = store_begin(d->store, STORE_READ, &txn);
+
+	if (r == 0) {
+		r = check_known(d, txn);
+		store_abort(txn);
+	}
+	if (r == 0 || r == -1 || is_damage(r))
+		return r;
+	return complain("reading the store", strerror(-r));
+}
+
 static int open_store(struct daemon *d)
 {
 	char error[STORE_GUARD_ERROR_MAX];
-	struct store_txn *txn;
-	int r = store_guard_open(&d->store, d->config.state_dir, error);
 
-	if (r != 0)
+	if (store_guard_open(&d->store, d->config.state_dir, error) != 0)
 		return complain(error, "");
-	r = store_begin(d->store, STORE_READ, &txn);
-	if (r != 0)
-		return complain("reading the store", strerror(-r));
-	r = check_known(d, txn);
-	store_abort(txn);
-	return r;
+	return look_into_store(d);
 }
 
 static void begin_stop(struct daemon *d);
@@ -233,7 +250,7 @@ static void on_news(void *context, struct mail *mail)
 
 	if (news->type == NEWS_FAILED) {
 		complain(news->text == NULL ? "the engine failed" : news->text, "");
-		d->status = EXIT_FAILURE;
+		d->failure = news->error;
 		engine_news_free(news);
 		begin_stop(d);
 		return;
@@ -258,8 +275,11 @@ static void begin_stop(struct daemon *d)
 
 static void on_signal(uv_signal_t *signal, int number)
 {
+	struct daemon *d = signal->data;
+
 	fprintf(stderr, "stopping (%s)\n", strsignal(number));
-	begin_stop(signal->data);
+	d->asked = true;
+	begin_stop(d);
 }
 
 static int watch_signals(struct daemon *d)
@@ -295,7 +315,7 @@ static int open_server(struct daemon *d)
 			d->config.address, d->config.port);
 		return -1;
 	}
-	return r == 0 ? 0 : complain("listening", strerror(-r));
+	return r == 0 || is_damage(r) ? r : complain("listening", strerror(-r));
 }
 
 static int start_engine(struct daemon *d)
@@ -307,13 +327,44 @@ static int start_engine(struct daemon *d)
 					 .news = &d->news};
 	int r = engine_start(&d->engine, &options);
 
+	if (is_damage(r))
+		return r;
 	if (r != 0)
 		return complain("starting the engine", strerror(-r));
 	server_attach(d->server, d->engine);
 	return 0;
 }
 
-static int build(struct daemon *d)
+/* All that may be taken down and built again.  0; -1: it was told; else the store is damaged. */
+static int build_parts(struct daemon *d)
+{
+	int r = mailbox_init(&d->news, &d->loop, on_news, d);
+
+	if (r != 0)
+		return complain("the main loop", uv_strerror(r));
+	r = open_store(d);
+	if (r == 0)
+		r = open_server(d);
+	if (r == 0 && d->sigterm.data == NULL)
+		r = watch_signals(d);
+	return r == 0 ? start_engine(d) : r;
+}
+
+static void take_parts_down(struct daemon *d)
+{
+	engine_stop(d->engine);
+	if (d->news.on_mail != NULL)
+		mailbox_close(&d->news);
+	server_free(d->server);
+	uv_run(&d->loop, UV_RUN_NOWAIT);
+	store_close(d->store);
+	d->engine = NULL;
+	d->server = NULL;
+	d->store = NULL;
+	d->news = (struct mailbox){0};
+}
+
+static int build_base(struct daemon *d)
 {
 	int r = starter_fork(&d->starter);
 
@@ -322,67 +373,95 @@ static int build(struct daemon *d)
 	r = privileges_drop();
 	if (r != 0)
 		return complain("dropping capabilities", strerror(-r));
-	if (make_state_dir(d->config.state_dir) != 0 || open_store(d) != 0)
+	if (make_state_dir(d->config.state_dir) != 0)
 		return -1;
-	uv_loop_init(&d->loop);
-	r = mailbox_init(&d->news, &d->loop, on_news, d);
-	if (r != 0)
-		return complain("the main loop", uv_strerror(r));
-	if (open_server(d) != 0 || watch_signals(d) != 0)
-		return -1;
-	return start_engine(d);
+	r = uv_loop_init(&d->loop);
+	d->has_loop = r == 0;
+	return r == 0 ? 0 : complain("the main loop", uv_strerror(r));
 }
 
 static void take_down(struct daemon *d)
 {
-	engine_stop(d->engine);
-	if (d->news.on_mail != NULL) {
-		mailbox_close(&d->news);
+	if (d->has_loop) {
+		take_parts_down(d);
 		if (d->sigterm.data != NULL) {
 			uv_close((uv_handle_t *)&d->sigterm, NULL);
 			uv_close((uv_handle_t *)&d->sigint, NULL);
 		}
-		server_free(d->server);
 		uv_run(&d->loop, UV_RUN_NOWAIT);
 		uv_loop_close(&d->loop);
 	}
-	store_close(d->store);
 	starter_free(d->starter);
 	free_config(d);
 }
 
+/* Until it is asked to stop.  Returns as build_parts() does, and what the engine failed of. */
+static int serve(struct daemon *d)
+{
+	int r = build_parts(d);
+
+	if (r != 0)
+		return r;
+	fprintf(stderr, "wakelined %s: serving on http://%s:%u\n", WAKELINE_VERSION, d->config.address,
+		server_port(d->server));
+	uv_run(&d->loop, UV_RUN_DEFAULT);
+	return d->failure;
+}
+
+/* A store that was closed in order is not read whole at the start, so its damage may show later: then it is
+ * opened once more, as one that was not. */
+static int serve_or_mend(struct daemon *d)
+{
+	int r = serve(d);
+
+	if (!is_damage(r) || d->asked)
+		return r;
+	if (d->store != NULL)
+		store_distrust(d->store);
+	take_parts_down(d);
+	d->stopping = false;
+	d->failure = 0;
+	r = serve(d);
+	if (is_damage(r))
+		complain(d->config.state_dir,
+			 "the store in it cannot be used, though all of it can be read; move "
+			 "`store` out of the way and start again");
+	return r;
+}
+
 static int run(const char *config)
 {
-	struct daemon d = {.status = EXIT_SUCCESS};
+	struct daemon d = {0};
+	int r;
 
 	signal(SIGPIPE, SIG_IGN);
-	if (read_config(&d, config) != 0 || build(&d) != 0) {
-		d.status = EXIT_FAILURE;
-	} else {
-		fprintf(stderr, "wakelined %s: serving on http://%s:%u\n", WAKELINE_VERSION, d.config.address,
-			server_port(d.server));
-		uv_run(&d.loop, UV_RUN_DEFAULT);
-	}
+	r = read_config(&d, config);
+	if (r == 0)
+		r = build_base(&d);
+	if (r == 0)
+		r = serve_or_mend(&d);
+	if (is_damage(r) && d.store != NULL)
+		store_distrust(d.store);
 	take_down(&d);
-	return d.status;
+	return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 static int check(const char *path, enum command command)
 {
-	struct daemon d = {.status = EXIT_SUCCESS};
+	struct daemon d = {0};
 	char error[CONFIG_ERROR_MAX];
-	int r;
+	int r, status = EXIT_SUCCESS;
 
 	if (command == COMMAND_CHECK_CONFIG)
 		r = read_config(&d, path);
 	else
 		r = config_read(&d.config, path, error) != 0 ? complain(error, "") : 0;
 	if (r != 0)
-		d.status = EXIT_FAILURE;
+		status = EXIT_FAILURE;
 	else if (command == COMMAND_CHECK)
-		d.status = store_guard_check(d.config.state_dir);
+		status = store_guard_check(d.config.state_dir);
 	free_config(&d);
-	return d.status;
+	return status;
 }
 
 static const struct engine_drive *find_drive(const struct daemon *d, const char *name)

@@ -190,14 +190,23 @@ static int open_existing(struct store *s)
 	return r;
 }
 
+/* LMDB would write its header to an empty file, also when it may only read. */
+static int look_at_file(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return -errno;
+	return st.st_size > 0 ? 0 : (int)STORE_EMPTY;
+}
+
 static int open_data(struct store *s, const char *directory)
 {
 	bool fresh;
-	int r = 0;
+	int r = s->read_only ? look_at_file(s->path) : 0;
 
-	if (s->read_only && access(s->path, F_OK) != 0)
-		return -errno;
-	r = store_env_open(s, 0);
+	if (r == 0)
+		r = store_env_open(s, 0);
 	if (r == 0)
 		r = file_of(s->path, &s->file);
 	if (r == 0)
@@ -207,7 +216,7 @@ static int open_data(struct store *s, const char *directory)
 	if (!fresh)
 		return open_existing(s);
 	if (s->read_only)
-		return STORE_BROKEN;
+		return STORE_EMPTY;
 	r = create(s);
 	return r != 0 ? r : directory_sync(directory);
 }
@@ -310,6 +319,11 @@ void store_close(struct store *s)
 bool store_was_unclean(const struct store *s)
 {
 	return s->unclean;
+}
+
+void store_distrust(struct store *s)
+{
+	s->failed = true;
 }
 
 bool store_was_moved(const struct store *s)

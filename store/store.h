@@ -28,6 +28,7 @@ enum store_answer {
 	STORE_LOCKED = 1, /* another daemon has it; store_lock_owner() tells the pid */
 	STORE_NEWER = 2,  /* written by a later format; nothing was touched */
 	STORE_BROKEN = 3, /* not a store, or LMDB says corrupted */
+	STORE_EMPTY = 4,  /* to be read only, and nothing was written to it yet */
 };
 
 int store_open(struct store **out, const struct store_options *options);
@@ -36,6 +37,9 @@ void store_close(struct store *s); /* NULL is allowed; marks the store clean whe
 int store_lock_owner(const char *directory);
 /* The last user did not close it: read it whole (store/check.h) in a child before trusting it. */
 bool store_was_unclean(const struct store *s);
+/* What was read from it cannot be: store_close() will then not say that all was well, so that whoever opens
+ * it next reads it whole. */
+void store_distrust(struct store *s);
 /* The data file is not the inode (and birth time) that it recorded of itself: a copy or a restored backup, so
  * every stream needs a new epoch.  store_adopt_file() records the present inode, in the transaction that
  * opened the epochs. */

@@ -48,7 +48,9 @@ void engine_fail(struct engine *e, int error, const char *what)
 		return;
 	e->failed = true;
 	snprintf(text, sizeof(text), "%s: %s", what,
-		 error < 0 ? strerror(-error) : "an answer that cannot be");
+		 error == -EILSEQ ? "the store is damaged"
+		 : error < 0      ? strerror(-error)
+				  : "an answer that cannot be");
 	news_failed(e, error, text);
 }
 

@@ -130,14 +130,24 @@ class Daemon:
             self.process = subprocess.Popen([*self.prefix, program("wakelined"), "--config", str(self.config)],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             env={**os.environ, **self.environment})
+        self.wait_until_healthy()
+        return self
+
+    def _wait(self, happened, what):
         deadline = time.monotonic() + PATIENCE
-        while not self._healthy():
+        while not happened():
             # Waiting for its death is what we do between two looks.
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(0.02)
                 raise AssertionError(f"wakelined ended with {self.process.returncode}:\n{self.log_tail()}")
-            assert time.monotonic() < deadline, f"wakelined does not serve:\n{self.log_tail()}"
-        return self
+            assert time.monotonic() < deadline, f"{what}:\n{self.log_tail()}"
+
+    def wait_until_healthy(self):
+        self._wait(self._healthy, "wakelined does not serve")
+
+    def wait_for_log(self, text):
+        """Return when this stands in the log."""
+        self._wait(lambda: text in self.log.read_text(errors="replace"), f"`{text}` is not logged")
 
     def _healthy(self):
         try:

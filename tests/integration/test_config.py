@@ -1,5 +1,6 @@
 """Configurations that cannot be served: one clear line that names the thing and what to do, and a non-zero exit."""
 import os
+import random
 import socket
 import stat
 import subprocess
@@ -209,6 +210,88 @@ class CheckTest(DaemonCase):
         again = self.replica(connection).from_snapshot()
         (self.root / "again").touch()
         self.assert_truth(again)
+
+
+class DamageTest(DaemonCase):
+    """A store that was closed in order and damaged then: it is not read whole at the start."""
+
+    def setUp(self):
+        super().setUp()
+        make_tree(self.root)
+        self.daemon.start()
+        self.assert_truth(self.replica().from_snapshot())
+        self.daemon.stop()
+        self.store = self.daemon.state / "store" / "store.mdb"
+        # What reads a damaged page may die of that, as it should; no sanitizer needs to tell us.
+        self.daemon.environment = {"ASAN_OPTIONS": "handle_segv=0:handle_sigbus=0:handle_abort=0:handle_sigfpe=0"}
+
+    def damage(self, *words):
+        """Make nonsense of every page that holds one of these words."""
+        data = bytearray(self.store.read_bytes())
+        noise = random.Random(7)
+        for at in range(2 * 4096, len(data), 4096):
+            if any(word in data[at:at + 4096] for word in words):
+                data[at:at + 4096] = noise.randbytes(4096)
+        self.store.write_bytes(data)
+
+    def broken(self):
+        return [name for name in os.listdir(self.daemon.state) if name.startswith("broken-")]
+
+    def assert_begun_anew(self):
+        """It is set aside in the end, and the new one is good."""
+        self.daemon.wait_for_log("set aside as")
+        self.daemon.tokens.clear()
+        self.daemon.wait_until_healthy()
+        self.assertEqual(len(self.broken()), 1)
+        self.assert_truth(self.replica().from_snapshot())
+
+    def check(self):
+        """A check that must find something: what it says."""
+        result = subprocess.run([program("wakelined"), "--check", "--config", str(self.daemon.config)], text=True,
+                                capture_output=True, timeout=60, stdin=subprocess.DEVNULL,
+                                env={**os.environ, **self.daemon.environment})
+        self.assertEqual(result.returncode, 1, result.stderr)
+        return result.stderr.splitlines()[-1]
+
+    def test_that_shows_when_it_is_opened(self):
+        self.store.write_bytes(self.store.read_bytes()[:4 * 4096])
+        self.daemon.start()
+        self.assert_begun_anew()
+
+    def test_of_a_small_store(self):
+        """That is read whole at each start, since what is damaged can end who reads it."""
+        self.damage(b"track")
+        self.daemon.start()
+        self.assert_begun_anew()
+
+    def test_of_a_large_store(self):
+        """That is found out when the start's run reads the index; the daemon goes on with a new store."""
+        for i in range(16000):
+            (self.root / f"{i:05}-{'long' * 50}").touch()
+        self.daemon.start()
+        self.assert_truth(self.replica().from_snapshot())
+        self.daemon.stop()
+        self.assertGreater(self.store.stat().st_size, 8 << 20)
+        self.store.write_bytes(self.store.read_bytes().replace(b"longlong", b"lonqlonq"))
+        self.daemon.start()
+        self.daemon.wait_for_log("the store is damaged")
+        self.assert_begun_anew()
+
+    def test_a_check_says_what_to_do(self):
+        self.damage(b"track")
+        self.assertIn("move it out of the way", self.check())
+        self.store.write_bytes(bytes(self.store.stat().st_size))
+        self.assertIn("move it out of the way", self.check())
+
+    def test_an_empty_store_is_a_new_one(self):
+        self.store.write_bytes(b"")
+        self.assertIn("nothing was written to this store yet", self.check())
+        self.assertEqual(self.store.stat().st_size, 0)
+        self.daemon.start()
+        self.daemon.wait_for_log("store.mdb is empty; a new store begins")
+        self.daemon.tokens.clear()
+        self.assert_truth(self.replica().from_snapshot())
+        self.assertEqual(self.broken(), [])
 
 
 if __name__ == "__main__":

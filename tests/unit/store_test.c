@@ -398,9 +398,22 @@ static void test_read_only_needs_a_store_and_takes_the_lock(void **state)
 	assert_int_equal(store_check(s, &report, NULL, NULL), 0);
 	store_close(s);
 	path_in(f, "store.mdb", path);
+	assert_int_equal(truncate(path, 0), 0);
+	assert_int_equal(store_open(&s, &options), STORE_EMPTY);
 	unlink(path);
 	assert_int_equal(store_open(&s, &options), -ENOENT);
 	assert_int_not_equal(access(path, F_OK), 0);
+}
+
+static void test_distrusted_store_is_found_unclean(void **state)
+{
+	struct fixture *f = *state;
+
+	fixture_reopen(f);
+	assert_false(store_was_unclean(f->store));
+	store_distrust(f->store);
+	fixture_reopen(f);
+	assert_true(store_was_unclean(f->store));
 }
 
 int main(void)
@@ -422,6 +435,7 @@ int main(void)
 		store_test(test_what_is_no_store_is_broken),
 		store_test(test_cut_off_file_is_told_and_does_not_kill),
 		store_test(test_read_only_needs_a_store_and_takes_the_lock),
+		store_test(test_distrusted_store_is_found_unclean),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
