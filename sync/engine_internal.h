@@ -105,8 +105,9 @@ struct watched {
 	uint64_t floor;
 	struct drive *machine; /* NULL: offline */
 	enum drive_state state;
-	char why[256];  /* of the state */
-	char note[256]; /* what is worth knowing while nothing is wrong */
+	char why[256];           /* of the state */
+	char note[256];          /* what is worth knowing while nothing is wrong */
+	enum drive_state logged; /* of what was logged last */
 	enum watch_backend backend;
 	bool weak_barrier, had_ready;
 	bool incomplete; /* something could not be read: until a run of all completes nobody knows the truth

@@ -119,15 +119,31 @@ static void on_missed(void *context, int error)
 
 /* State. */
 
+/* What is wrong is said again when the reason changes; that all is well only to whoever was told otherwise.
+ */
+static bool is_news(const struct watched *w, enum drive_state state, const char *why)
+{
+	switch (state) {
+	case DRIVE_OFFLINE:
+	case DRIVE_DEGRADED:
+		return w->logged != state || strcmp(w->why, why) != 0;
+	case DRIVE_LIVE:
+		return w->logged != DRIVE_LIVE;
+	case DRIVE_INDEXING:
+	case DRIVE_RECONCILING:
+		return false;
+	}
+	return false;
+}
+
 void watched_set_state(struct watched *w, enum drive_state state, const char *why)
 {
-	if (w->state != state) {
-		if (state == DRIVE_OFFLINE || state == DRIVE_DEGRADED ||
-		    (state == DRIVE_LIVE && w->state != DRIVE_RECONCILING))
-			engine_log("drive %s is %s%s%s", w->row.name, drive_state_name(state),
-				   why[0] ? ": " : "", why);
-		w->urgent = true;
+	if (is_news(w, state, why)) {
+		engine_log("drive %s is %s%s%s", w->row.name, drive_state_name(state), why[0] ? ": " : "",
+			   why);
+		w->logged = state;
 	}
+	w->urgent |= w->state != state;
 	w->state = state;
 	snprintf(w->why, sizeof(w->why), "%s", why);
 	w->dirty = true;
@@ -135,23 +151,23 @@ void watched_set_state(struct watched *w, enum drive_state state, const char *wh
 
 void watched_settle_state(struct watched *w)
 {
+	const char *why = w->pass.unwatched ? w->pass.why : w->incomplete ? w->incomplete_why : w->note;
+
 	if (w->machine == NULL)
 		return;
 	if (!w->row.indexed)
-		watched_set_state(w, DRIVE_INDEXING, w->note);
+		watched_set_state(w, DRIVE_INDEXING, why);
 	else if (w->run.row.run != 0 && (w->run.row.trigger != RUN_SCRUB || w->queued.row.run != 0))
-		watched_set_state(w, DRIVE_RECONCILING, w->note);
+		watched_set_state(w, DRIVE_RECONCILING, why);
 	else if (run_is_waiting(w) && !w->pass.walking)
 		watched_set_state(
 			w, DRIVE_DEGRADED,
 			"events are lost again and again: it is compared less and less often, at least "
 			"once a minute");
-	else if (w->pass.unwatched)
-		watched_set_state(w, DRIVE_DEGRADED, w->pass.why);
-	else if (w->incomplete)
-		watched_set_state(w, DRIVE_DEGRADED, w->incomplete_why);
+	else if (w->pass.unwatched || w->incomplete)
+		watched_set_state(w, DRIVE_DEGRADED, why);
 	else
-		watched_set_state(w, DRIVE_LIVE, w->note);
+		watched_set_state(w, DRIVE_LIVE, why);
 }
 
 void watched_offline(struct watched *w, const char *why)
@@ -465,6 +481,7 @@ int watched_open(struct watched *w, struct store_txn *txn, bool new_epoch)
 	if (r == 0)
 		r = index_count(txn, w->row.drive, &w->entries);
 	w->state = w->row.indexed ? DRIVE_OFFLINE : DRIVE_INDEXING;
+	w->logged = DRIVE_INDEXING; /* nothing yet */
 	snprintf(w->why, sizeof(w->why), "%s", "not watched yet");
 	w->retry_ms = UINT64_MAX;
 	run_schedule_scrub(w);

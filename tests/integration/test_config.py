@@ -154,6 +154,19 @@ class OfflineTest(DaemonCase):
         self.assert_truth(replica)
         self.assertFalse(replica.events("drive.file.deleted", "drive.file.created"))
 
+    def test_the_log_tells_why_and_when_that_changes(self):
+        self.daemon.start()
+        self.replica().from_snapshot()
+        self.daemon.stop()
+        self.root.rmdir()
+        self.daemon.log.write_text("")
+        self.daemon.start()
+        self.daemon.wait_for_log("drive music is offline: ")
+        self.root.touch()
+        self.daemon.wait_for_log("Not a directory")
+        said = [line for line in self.daemon.log.read_text().splitlines() if "is offline" in line]
+        self.assertEqual(len(said), 2, said)
+
 
 class CheckTest(DaemonCase):
     def test_of_a_good_store(self):

@@ -1,4 +1,5 @@
 """What the HTTP interface tells of drives and runs, and whom."""
+import os
 import unittest
 
 from harness import DaemonCase
@@ -94,6 +95,60 @@ class StatusTest(DaemonCase):
         self.live.resume(self.daemon.connect())
         done = self.live.until(lambda item: item["event"] == "sync.completed" and item["trigger"] == "start")
         self.assertEqual((done["changes"], done["entries"]), (1, 19))
+
+
+class LogTest(DaemonCase):
+    """What an administrator finds in the log."""
+
+    def setUp(self):
+        super().setUp()
+        make_tree(self.root, 3, 3)
+        self.daemon.start()
+        self.live = self.replica().from_snapshot().settle()
+
+    def test_a_drive_that_went_away_and_came_back(self):
+        self.daemon.wait_for_log("drive music is live")
+        self.root.rename(self.work / "away")
+        self.daemon.wait_for_log("drive music is offline: ")
+        self.daemon.log.write_text("")
+        (self.work / "away").rename(self.root)
+        self.daemon.wait_for_log("drive music is live")
+
+
+@unittest.skipUnless(os.geteuid() == 0, "becoming another user needs root")
+class UnprivilegedTest(DaemonCase):
+    """A daemon that may not read everything."""
+
+    def setUp(self):
+        super().setUp()
+        make_tree(self.root, 3, 3)
+        self.daemon.prefix = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        self.daemon.state.mkdir(mode=0o700)
+        os.chown(self.daemon.state, 65534, 65534)
+        for path in (self.work, self.daemon.folder):
+            path.chmod(0o755)
+
+    def wait_for_state(self, state):
+        """The drive's status, once it is in this state and at rest."""
+        while True:
+            self.daemon.http("POST", "/api/sync/barrier", {"stream": "drive:music"})
+            status = self.daemon.status("music")
+            if status["state"] == state:
+                return status
+
+    def trigger(self):
+        self.daemon.http("POST", "/api/sync/trigger", {"drive": "music"}, token=self.daemon.token("read", "admin"))
+
+    def test_what_could_not_be_read_is_over_after_a_run(self):
+        self.daemon.start()
+        backend = self.wait_for_state("live")["why"]
+        self.assertIn("fanotify", backend)
+        (self.root / "closed").mkdir(mode=0o700)
+        self.assertIn("could not be read", self.wait_for_state("degraded")["why"])
+        (self.root / "closed").chmod(0o755)
+        self.trigger()
+        self.assertEqual(self.wait_for_state("live")["why"], backend)
+        self.assertEqual(self.daemon.log.read_text().count("drive music is live"), 2)
 
 
 class AccessTest(DaemonCase):
