@@ -105,6 +105,10 @@ static int begin(struct watched *w)
 	if (w->run.loss)
 		storm_began(&w->storm, w->progress_ms);
 	drive_set_silent(w->machine, !w->row.indexed);
+	if (w->run.row.trigger == RUN_MANUAL)
+		engine_log("drive %s: run %llu (manual) of %s begins", w->row.name,
+			   (unsigned long long)w->run.row.run,
+			   w->run.path == NULL ? "the whole drive" : w->run.path);
 	r = w->run.path == NULL ? 0 : find_path(w, txn, w->run.path, &node);
 	if (r == 0)
 		r = runs_put(txn, &w->run.row);
@@ -305,7 +309,8 @@ void run_ended(struct watched *w, uint64_t entries, uint64_t changes, int error)
 	if (r == 0)
 		r = runs_prune(txn, w->row.drive, RUNS_KEPT);
 	w->last_run = w->run.row;
-	if (first || error != 0 || w->run.loss || (w->run.row.trigger == RUN_SCRUB && changes > 0))
+	if (first || error != 0 || w->run.loss || w->run.row.trigger == RUN_MANUAL ||
+	    (w->run.row.trigger == RUN_SCRUB && changes > 0))
 		engine_log("drive %s: run %llu (%s) %s: %llu entries, %llu changes%s%s", w->row.name,
 			   (unsigned long long)w->run.row.run, run_trigger_name(w->run.row.trigger),
 			   run_state_name(w->run.row.state), (unsigned long long)entries,

@@ -114,6 +114,14 @@ class LogTest(DaemonCase):
         (self.work / "away").rename(self.root)
         self.daemon.wait_for_log("drive music is live")
 
+    def test_runs_that_were_asked_for(self):
+        token = self.daemon.token("read", "admin")
+        self.daemon.http("POST", "/api/sync/trigger", {"drive": "music"}, token=token)
+        self.daemon.wait_for_log("drive music: run 2 (manual) of the whole drive begins")
+        self.daemon.wait_for_log("drive music: run 2 (manual) completed: 18 entries, 0 changes")
+        self.daemon.http("POST", "/api/sync/trigger", {"drive": "music", "path": "album 1"}, token=token)
+        self.daemon.wait_for_log("drive music: run 3 (manual) of album 1 begins")
+
 
 @unittest.skipUnless(os.geteuid() == 0, "becoming another user needs root")
 class UnprivilegedTest(DaemonCase):
