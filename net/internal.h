@@ -174,10 +174,10 @@ int stream_new(struct server *s, const char *name, struct stream **out);
 void stream_free(struct stream *st);
 struct stream *stream_find(struct server *s, const char *name);
 struct stream *stream_of_drive(struct server *s, const char *drive);
-/* What of a stream somebody may see: 0, or the error to answer; never tells whether a drive exists that he
- * may not see. */
-int stream_look_up(struct server *s, const struct principal *p, const char *name, struct stream **out,
-		   enum net_error *error);
+/* The stream that somebody means and may use in this way: 0, or the error to answer; never tells whether a
+ * drive exists that his token does not cover. */
+int stream_look_up(struct server *s, const struct principal *p, unsigned scope, const char *name,
+		   struct stream **out, enum net_error *error);
 /* The journal, opened at need: 0, JOURNAL_ABSENT, -errno. */
 int stream_journal(struct stream *st, struct store_txn *txn);
 int stream_tail(struct stream *st, struct store_txn *txn, struct position *tail);

@@ -153,7 +153,7 @@ static struct stream *look_up(struct exchange *x, const char *name)
 	struct stream *st;
 	enum net_error error;
 
-	if (stream_look_up(x->server, x->principal, name, &st, &error) == 0)
+	if (stream_look_up(x->server, x->principal, x->route->scope, name, &st, &error) == 0)
 		return st;
 	exchange_error(x, error == NET_FORBIDDEN ? 403 : 404, net_error_code(error),
 		       "there is no such drive or stream for you");

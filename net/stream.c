@@ -61,15 +61,15 @@ struct stream *stream_of_drive(struct server *s, const char *drive)
 	return NULL;
 }
 
-int stream_look_up(struct server *s, const struct principal *p, const char *name, struct stream **out,
-		   enum net_error *error)
+int stream_look_up(struct server *s, const struct principal *p, unsigned scope, const char *name,
+		   struct stream **out, enum net_error *error)
 {
 	const char *drive = strncmp(name, "drive:", 6) == 0 ? name + 6 : NULL;
 
 	/* Rights first, by the name alone: a drive that exists and one that does not look the same to a
 	 * stranger. */
 	*error = NET_FORBIDDEN;
-	if (!principal_may(p, TOKEN_READ) || (drive != NULL && !principal_sees_drive(p, drive)))
+	if (!principal_may(p, scope) || (drive != NULL && !principal_sees_drive(p, drive)))
 		return -EACCES;
 	*error = NET_NOT_FOUND;
 	*out = stream_find(s, name);

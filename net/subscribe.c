@@ -191,7 +191,7 @@ void subscribe(struct connection *c, const struct frame *f)
 	enum net_error error;
 	const char *conflict;
 
-	if (stream_look_up(c->server, c->principal, f->stream, &st, &error) != 0) {
+	if (stream_look_up(c->server, c->principal, TOKEN_READ, f->stream, &st, &error) != 0) {
 		connection_error(c, f->id, error, "there is no such stream for you");
 		return;
 	}

@@ -199,6 +199,13 @@ class AccessTest(DaemonCase):
     def test_a_reader_may_not_trigger(self):
         self.refused(403, "forbidden", "POST", "/api/sync/trigger", {"drive": "music"})
 
+    def test_an_administrator_who_may_not_read_may_trigger(self):
+        admin = self.daemon.token("admin", drives=("music",))
+        answer = self.daemon.http("POST", "/api/sync/trigger", {"drive": "music"}, token=admin)
+        self.assertEqual(answer.status, 202, answer.text)
+        self.refused(403, "forbidden", "POST", "/api/sync/barrier", {"stream": "drive:music"}, token=admin)
+        self.refused(403, "forbidden", "POST", "/api/sync/trigger", {"drive": "films"}, token=admin)
+
     def test_what_is_not_there(self):
         admin = self.daemon.token("read", "admin")
         self.refused(404, "not_found", "GET", "/api/nothing")
