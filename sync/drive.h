@@ -40,6 +40,9 @@ struct drive_output {
 	/* A walk that drive_reconcile() began has ended.  `error` 0, or the first -errno that made it
 	 * incomplete. */
 	void (*reconciled)(void *context, uint64_t entries, uint64_t changes, int error);
+	/* This directory could not be read; the walk that wanted to goes on, and in the end tells that it is
+	 * not complete.  NULL: nobody wants to know. */
+	void (*unreadable)(void *context, uint64_t node, int error);
 	/* A subtree that arrived could not be read as a whole, and no walk of drive_reconcile() is there to
 	 * say so. */
 	void (*missed)(void *context, int error);

@@ -9,6 +9,7 @@ add_library(sync STATIC
 	run.c
 	storm.c
 	sync_item.c
+	unread.c
 	watch.c
 	watched.c)
 target_link_libraries(sync PUBLIC sync_core store watcher wakeline_flags PkgConfig::LIBUV)

@@ -10,6 +10,7 @@
  *   rules_walk.c       rules that are others than before
  *   storm.c            how soon a run may follow lost events
  *   sync_item.c        the JSON of sync.* events
+ *   unread.c           which directories could not be read
  *   watch.c            one watcher process: frames in, requests out
  */
 #pragma once
@@ -32,10 +33,13 @@ enum {
 	WATCHER_RETRY_MS = 1000,
 	STATUS_INTERVAL_MS = 100,
 	PROGRESS_INTERVAL_MS = 1000,
+	LOG_INTERVAL_MS = 10000,
 	BULK_COMMIT_MS = 100, /* a first index commits this often, nobody waits for it */
 	PRUNE_LIMIT = 1000,
 	SWEEP_LIMIT = 2000,
 	RUNS_KEPT = 1000,
+	UNREAD_PATH_MAX = 112,
+	UNREAD_TEXT_MAX = RUN_ERROR_MAX + 1,
 };
 
 struct watched;
@@ -77,11 +81,19 @@ struct waiting_barrier {
 	uint64_t mark;
 };
 
+/* Directories that could not be read. */
+struct unread {
+	char path[UNREAD_PATH_MAX]; /* of the first, for people */
+	uint64_t count;
+	int error; /* of the first */
+};
+
 struct run {
 	struct run_row row; /* run 0: none */
-	char *path;         /* NULL: the whole drive */
-	uint64_t node;      /* of the path */
-	bool loss;          /* events may have been missed: until it completes nobody knows the truth */
+	struct unread unread;
+	char *path;    /* NULL: the whole drive */
+	uint64_t node; /* of the path */
+	bool loss;     /* events may have been missed: until it completes nobody knows the truth */
 };
 
 struct pass {
@@ -107,13 +119,15 @@ struct watched {
 	enum drive_state state;
 	char why[256];           /* of the state */
 	char note[256];          /* what is worth knowing while nothing is wrong */
-	enum drive_state logged; /* of what was logged last */
+	enum drive_state logged; /* of what was logged last, and when */
+	uint64_t logged_ms;
 	enum watch_backend backend;
 	bool weak_barrier, had_ready;
 	bool incomplete; /* something could not be read: until a run of all completes nobody knows the truth
 			  */
 	char incomplete_why[256];
-	uint64_t retry_ms; /* offline: when to try again */
+	struct unread unread; /* what makes it incomplete */
+	uint64_t retry_ms;    /* offline: when to try again */
 	struct run run, queued;
 	struct pass pass;
 	struct storm storm;
@@ -249,6 +263,11 @@ void adopt_observe(struct watched *w, const struct observation *o);
 int adopt_step(struct watched *w, bool *more);
 /* It comes to nothing, if one is going. */
 void adopt_fail(struct watched *w, int error);
+
+/* unread.c */
+void unread_note(struct unread *u, struct store_txn *txn, uint64_t node, int error);
+/* Which they are and what to do.  `error`: for when it is not known which. */
+void unread_explain(const struct unread *u, int error, char out[UNREAD_TEXT_MAX]);
 
 /* sync_item.c */
 void sync_item_encode(struct text *t, enum event_type event, const struct watched *w,

@@ -286,10 +286,10 @@ void run_ended(struct watched *w, uint64_t entries, uint64_t changes, int error)
 	w->run.row.entries = entries;
 	w->run.row.changes = changes;
 	if (error != 0)
-		snprintf(w->run.row.error, sizeof(w->run.row.error), "not everything could be read: %s",
-			 strerror(-error));
+		unread_explain(&w->run.unread, error, w->run.row.error);
 	if (w->run.loss || w->run.path == NULL) {
 		w->incomplete = error != 0;
+		w->unread = w->run.unread;
 		snprintf(w->incomplete_why, sizeof(w->incomplete_why), "%s", w->run.row.error);
 	}
 	if (w->run.path == NULL) {

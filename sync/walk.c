@@ -375,6 +375,18 @@ static int look_at_held(struct drive *d, struct scan *s)
 	return r;
 }
 
+static int scan_failed(struct drive *d, const struct scan *s)
+{
+	uint64_t dir;
+	int r = drive_dir_node(d, &s->dir, &dir);
+
+	if (s->walk->error == 0)
+		s->walk->error = s->error;
+	if (r == 0 && d->options.output.unreadable != NULL)
+		d->options.output.unreadable(d->options.output.context, dir, s->error);
+	return r < 0 ? r : 0;
+}
+
 static int finish_scans(struct drive *d, bool *more)
 {
 	struct scan *s, *next;
@@ -384,9 +396,9 @@ static int finish_scans(struct drive *d, bool *more)
 		next = s->next;
 		if (!s->ended || s->outstanding > 0)
 			continue;
-		if (s->error != 0 && !means_gone(s->error) && s->walk->error == 0)
-			s->walk->error = s->error;
-		r = s->error == 0 && s->compare ? collect_unseen(d, s) : 0;
+		r = s->error != 0 && !means_gone(s->error) ? scan_failed(d, s) : 0;
+		if (s->error == 0 && s->compare)
+			r = collect_unseen(d, s);
 		if (r == 0 && s->error == 0)
 			r = look_at_held(d, s);
 		if (r < 0)

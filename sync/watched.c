@@ -105,28 +105,38 @@ static void on_reconciled(void *context, uint64_t entries, uint64_t changes, int
 		engine_fail(w->engine, r, "beginning a run");
 }
 
+/* While a run is going it is the run's to tell. */
+static void on_unreadable(void *context, uint64_t node, int error)
+{
+	struct watched *w = context;
+	struct store_txn *txn = engine_txn(w->engine);
+
+	if (txn != NULL)
+		unread_note(w->run.row.run != 0 ? &w->run.unread : &w->unread, txn, node, error);
+}
+
 static void on_missed(void *context, int error)
 {
 	struct watched *w = context;
 
 	w->incomplete = true;
 	w->pass.complete = false;
-	snprintf(w->incomplete_why, sizeof(w->incomplete_why),
-		 "a directory that appeared could not be read (%s): mend that, then trigger a run",
-		 strerror(-error));
+	unread_explain(&w->unread, error, w->incomplete_why);
 	watched_settle_state(w);
 }
 
 /* State. */
 
-/* What is wrong is said again when the reason changes; that all is well only to whoever was told otherwise.
- */
+/* What is wrong is said again when the reason changes, though not for each of ten thousand directories; that
+ * all is well only to whoever was told otherwise. */
 static bool is_news(const struct watched *w, enum drive_state state, const char *why)
 {
 	switch (state) {
 	case DRIVE_OFFLINE:
-	case DRIVE_DEGRADED:
 		return w->logged != state || strcmp(w->why, why) != 0;
+	case DRIVE_DEGRADED:
+		return w->logged != state ||
+		       (strcmp(w->why, why) != 0 && engine_now_ms() >= w->logged_ms + LOG_INTERVAL_MS);
 	case DRIVE_LIVE:
 		return w->logged != DRIVE_LIVE;
 	case DRIVE_INDEXING:
@@ -142,6 +152,7 @@ void watched_set_state(struct watched *w, enum drive_state state, const char *wh
 		engine_log("drive %s is %s%s%s", w->row.name, drive_state_name(state), why[0] ? ": " : "",
 			   why);
 		w->logged = state;
+		w->logged_ms = engine_now_ms();
 	}
 	w->urgent |= w->state != state;
 	w->state = state;
@@ -232,6 +243,7 @@ static int make_machine(struct watched *w, bool weak_ids)
 			   .change = watched_change,
 			   .next_rev = on_next_rev,
 			   .reconciled = on_reconciled,
+			   .unreadable = on_unreadable,
 			   .missed = on_missed},
 	};
 

@@ -136,13 +136,15 @@ class UnprivilegedTest(DaemonCase):
         for path in (self.work, self.daemon.folder):
             path.chmod(0o755)
 
-    def wait_for_state(self, state):
-        """The drive's status, once it is in this state and at rest."""
+    def wait_for_status(self, fits):
         while True:
             self.daemon.http("POST", "/api/sync/barrier", {"stream": "drive:music"})
             status = self.daemon.status("music")
-            if status["state"] == state:
+            if fits(status):
                 return status
+
+    def wait_for_state(self, state):
+        return self.wait_for_status(lambda status: status["state"] == state)
 
     def trigger(self):
         self.daemon.http("POST", "/api/sync/trigger", {"drive": "music"}, token=self.daemon.token("read", "admin"))
@@ -152,11 +154,24 @@ class UnprivilegedTest(DaemonCase):
         backend = self.wait_for_state("live")["why"]
         self.assertIn("fanotify", backend)
         (self.root / "closed").mkdir(mode=0o700)
-        self.assertIn("could not be read", self.wait_for_state("degraded")["why"])
+        self.assertIn("cannot read closed (Permission denied)", self.wait_for_state("degraded")["why"])
         (self.root / "closed").chmod(0o755)
         self.trigger()
         self.assertEqual(self.wait_for_state("live")["why"], backend)
         self.assertEqual(self.daemon.log.read_text().count("drive music is live"), 2)
+
+    def test_what_cannot_be_read_is_named(self):
+        for name in ("album 0/closed", "album 0/closed/in it", "album 1/caf\udce9", "album 2/closed"):
+            (self.root / name).mkdir()
+        (self.root / "album 1/caf\udce9").chmod(0)
+        self.daemon.start()
+        self.wait_for_status(lambda status: "album 1/caf? (Permission denied)" in status.get("why", ""))
+        (self.root / "album 0/closed").chmod(0)
+        (self.root / "album 2/closed").chmod(0)
+        self.trigger()
+        status = self.wait_for_status(lambda status: "and 2 more directories" in status.get("why", ""))
+        self.assertIn("and 2 more directories (Permission denied): mend that", status["last_run"]["error"])
+        self.assertRegex(self.daemon.log.read_text(), "run 2 .manual. failed: .*; cannot read album ./c.* and 2 more")
 
 
 class AccessTest(DaemonCase):
