@@ -422,7 +422,10 @@ static void set_key(struct reader *r, const struct key *keys, const char *name, 
 	r->seen[k] = r->line;
 	expected = keys[k].set(r->config, value);
 	if (expected != NULL)
-		fail(r, r->line, "`%s = %.160s` in %s is not %s", name, value, where, expected);
+		fail(r, r->line, "`%s = %.160s` in %s is not %s%s", name, value, where, expected,
+		     strstr(value, " #") != NULL || strstr(value, " ;") != NULL
+			     ? "; a comment needs a line of its own"
+			     : "");
 }
 
 /* libinih's handler: one key and its value. */

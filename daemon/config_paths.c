@@ -193,11 +193,14 @@ static int check_state_dir(const struct config *c, const struct root *roots, cha
 			continue;
 		fd = open_nearest(c->state_dir);
 		if (fd < 0)
-			return fail(error, "state_dir %.300s cannot be used: %s", c->state_dir,
-				    strerror(-fd));
+			return fail(error,
+				    "state_dir %.300s cannot be used: %s; correct `state_dir` in [server]",
+				    c->state_dir, strerror(-fd));
 		r = lies_within(fd, &roots[i]);
 		if (r < 0)
-			return fail(error, "state_dir %.300s cannot be used: %s", c->state_dir, strerror(-r));
+			return fail(error,
+				    "state_dir %.300s cannot be used: %s; correct `state_dir` in [server]",
+				    c->state_dir, strerror(-r));
 		if (r == 1)
 			return fail(error,
 				    "state_dir %.150s lies inside drive \"%s\" (%.150s); choose a directory "

@@ -167,6 +167,27 @@ static int read_config(struct daemon *d, const char *path)
 	return r;
 }
 
+/* A drive whose root is not there, or may not be read. */
+static void complain_of_drive(const struct engine_drive *drive, const char *remedy)
+{
+	bool comment = strstr(drive->path, " #") != NULL || strstr(drive->path, " ;") != NULL;
+
+	fprintf(stderr, "wakelined: drive %s: %s: %s; %s%s\n", drive->name, drive->path,
+		access(drive->path, R_OK | X_OK) != 0 ? strerror(errno) : "not a directory", remedy,
+		comment ? "; what stands behind a value belongs to it, also what looks like a comment" : "");
+}
+
+/* The daemon may start without it, as long as the store knows the drive: so it is no error here. */
+static void warn_of_missing(const struct daemon *d)
+{
+	for (size_t i = 0; i < d->config.drive_count; i++) {
+		if (d->drives[i].device == 0)
+			complain_of_drive(
+				&d->drives[i],
+				"a drive that was served before starts offline, a new one not at all");
+	}
+}
+
 static void free_config(struct daemon *d)
 {
 	for (size_t i = 0; d->rules != NULL && i < d->config.drive_count; i++)
@@ -181,9 +202,13 @@ static void free_config(struct daemon *d)
 
 static int make_state_dir(const char *path)
 {
-	if (mkdir(path, 0700) != 0 && errno != EEXIST)
-		return complain(path, strerror(errno));
-	return 0;
+	if (mkdir(path, 0700) == 0 || errno == EEXIST)
+		return 0;
+	fprintf(stderr, "wakelined: state_dir %s cannot be made: %s; %s\n", path, strerror(errno),
+		errno == ENOENT ? "make the directory above it first, or correct `state_dir` in [server]"
+				: "run wakelined as somebody who may write there, or choose another "
+				  "`state_dir` in [server]");
+	return -1;
 }
 
 /* A drive whose root is not there can only be served when the store knows what was in it.  0; -1: it was
@@ -193,7 +218,6 @@ static int check_known(struct daemon *d, struct store_txn *txn)
 	struct drive_row row;
 
 	for (size_t i = 0; i < d->config.drive_count; i++) {
-		const char *path = d->drives[i].path;
 		int r;
 
 		if (d->drives[i].device != 0)
@@ -203,9 +227,7 @@ static int check_known(struct daemon *d, struct store_txn *txn)
 			return r;
 		if (r == 0 && row.indexed)
 			continue;
-		fprintf(stderr, "wakelined: drive %s: %s: %s; mount or make it, or correct `path`\n",
-			d->drives[i].name, path,
-			access(path, R_OK | X_OK) != 0 ? strerror(errno) : "not a directory");
+		complain_of_drive(&d->drives[i], "mount or make it, or correct `path`");
 		return -1;
 	}
 	return 0;
@@ -296,6 +318,27 @@ static int watch_signals(struct daemon *d)
 	return r == 0 ? 0 : complain("signals", uv_strerror(r));
 }
 
+static int complain_of_listening(const struct config *c, int error)
+{
+	bool v6 = strchr(c->address, ':') != NULL;
+	const char *why = strerror(-error), *remedy = "see `listen` and `state_dir` in [server]";
+
+	if (error == -EADDRINUSE) {
+		why = "another program uses it";
+		remedy = "stop that, or change `listen` in [server]";
+	} else if (error == -EADDRNOTAVAIL) {
+		why = "this machine has no such address";
+		remedy = v6 ? "correct `listen` in [server]; [::] stands for all its addresses"
+			    : "correct `listen` in [server]; 0.0.0.0 stands for all its addresses";
+	} else if (error == -EACCES && c->port != 0 && c->port < 1024) {
+		why = "ports below 1024 are privileged, and wakelined gives up its privileges first";
+		remedy = "choose a higher one, or lower the sysctl net.ipv4.ip_unprivileged_port_start";
+	}
+	fprintf(stderr, "wakelined: cannot listen on %s%s%s:%u: %s; %s\n", v6 ? "[" : "", c->address,
+		v6 ? "]" : "", c->port, why, remedy);
+	return -1;
+}
+
 static int open_server(struct daemon *d)
 {
 	struct server_options options = {.loop = &d->loop,
@@ -308,14 +351,7 @@ static int open_server(struct daemon *d)
 					 .drive_count = d->config.drive_count};
 	int r = server_open(&d->server, &options);
 
-	if (r == -EADDRINUSE) {
-		fprintf(stderr,
-			"wakelined: %s:%u is in use by another program; stop it, or change `listen` in "
-			"[server]\n",
-			d->config.address, d->config.port);
-		return -1;
-	}
-	return r == 0 || is_damage(r) ? r : complain("listening", strerror(-r));
+	return r == 0 || is_damage(r) ? r : complain_of_listening(&d->config, r);
 }
 
 static int start_engine(struct daemon *d)
@@ -460,6 +496,8 @@ static int check(const char *path, enum command command)
 		status = EXIT_FAILURE;
 	else if (command == COMMAND_CHECK)
 		status = store_guard_check(d.config.state_dir);
+	else
+		warn_of_missing(&d);
 	free_config(&d);
 	return status;
 }

@@ -138,6 +138,11 @@ static void explain(char error[STORE_GUARD_ERROR_MAX], int r, const char *direct
 	else if (r == -ENOENT)
 		snprintf(error, STORE_GUARD_ERROR_MAX,
 			 "%s: there is no store yet; wakelined makes it when it starts", directory);
+	else if (r == -EACCES || r == -EPERM || r == -EROFS)
+		snprintf(error, STORE_GUARD_ERROR_MAX,
+			 "%s: the store cannot be opened: %s; run wakelined as the user that it belongs to, "
+			 "or give this one another state_dir",
+			 directory, strerror(-r));
 	else
 		snprintf(error, STORE_GUARD_ERROR_MAX, "%s: the store cannot be opened: %s", directory,
 			 r < 0 ? strerror(-r) : "it is not a store");

@@ -5,6 +5,7 @@ import socket
 import stat
 import subprocess
 import unittest
+from pathlib import Path
 
 from harness import DaemonCase, program
 from workload import make_tree, run
@@ -94,6 +95,31 @@ class RefusedTest(DaemonCase):
         self.rewrite("listen = 127.0.0.1", "listen = everywhere")
         self.refused("listen", "everywhere")
 
+    def test_a_listen_address_of_another_machine(self):
+        self.rewrite("listen = 127.0.0.1", "listen = 192.0.2.1")
+        self.refused("192.0.2.1", "this machine has no such address", "`listen`")
+
+    @unittest.skipIf(int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()) < 2, "all ports are free here")
+    def test_a_privileged_port(self):
+        self.rewrite(f"listen = 127.0.0.1:{self.daemon.port}", "listen = 127.0.0.1:1")
+        self.refused("127.0.0.1:1:", "ip_unprivileged_port_start")
+
+    def test_a_comment_behind_a_value(self):
+        self.rewrite(f"listen = 127.0.0.1:{self.daemon.port}", "listen = 127.0.0.1:7420 # local")
+        self.refused("7420 # local", "a comment needs a line of its own")
+
+    def test_a_comment_behind_a_path(self):
+        self.rewrite(f"path = {self.root}", f"path = {self.root} # all of it")
+        self.refused("No such file", "what looks like a comment")
+
+    def test_a_state_directory_that_cannot_be_made(self):
+        self.rewrite(f"state_dir = {self.daemon.state}", f"state_dir = {self.work}/not/there")
+        self.refused(f"{self.work}/not/there", "make the directory above it first")
+
+    def test_a_state_directory_that_is_none(self):
+        self.daemon.state.touch()
+        self.refused(self.daemon.state, "Not a directory; correct `state_dir`")
+
     def test_no_drive_at_all(self):
         self.daemon.config.write_text("[server]\n")
         self.refused("drive")
@@ -129,6 +155,23 @@ class RefusedTest(DaemonCase):
         path.unlink()
         subprocess.run(["mdb_load", "-n", str(path)], input="\n".join(lines) + "\n", text=True, check=True)
         path.chmod(stat.S_IRUSR | stat.S_IWUSR)
+
+
+class CheckConfigTest(DaemonCase):
+    def check(self):
+        return subprocess.run([program("wakelined"), "--check-config", "--config", str(self.daemon.config)], text=True,
+                              capture_output=True, timeout=60, stdin=subprocess.DEVNULL)
+
+    def test_of_a_good_one_is_silent(self):
+        result = self.check()
+        self.assertEqual((result.returncode, result.stdout, result.stderr), (0, "", ""))
+
+    def test_a_drive_that_is_not_there_is_no_error_but_said(self):
+        self.root.rmdir()
+        result = self.check()
+        self.assertEqual((result.returncode, result.stdout), (0, ""))
+        self.assertIn(f"drive music: {self.root}: No such file or directory", result.stderr)
+        self.assertEqual(len(result.stderr.splitlines()), 1)
 
 
 class OfflineTest(DaemonCase):

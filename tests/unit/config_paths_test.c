@@ -265,7 +265,8 @@ static void test_a_file_on_the_way_to_the_state_dir_is_told(void **state)
 	make_dir(f, "a");
 	add_drive(f, "one", "a");
 	strcpy(f->state_dir, "/etc/passwd/state");
-	refuse(f, "state_dir /etc/passwd/state cannot be used: Not a directory");
+	refuse(f, "state_dir /etc/passwd/state cannot be used: Not a directory; correct `state_dir` in "
+		  "[server]");
 }
 
 static void test_two_drives_on_one_directory_are_refused(void **state)
