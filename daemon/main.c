@@ -1,12 +1,14 @@
 /* wakelined: parse, build each part, run the loop, take the parts down in reverse.
  *
- *   config.c        the configuration file          store_guard.c   opening the store with care
- *   check_drive.c   comparing a drive offline       index_difference.c   two states of an index
- *   privileges.c    giving up capabilities          ../watcher      what the kernel says (processes of their
- * own)
+ *   config.c        the configuration file
+ *   check_drive.c   comparing a drive with its index, offline; index_difference.c: two states of an index
+ *   log_times.c     times in the log
+ *   privileges.c    giving up capabilities
+ *   store_guard.c   opening the store with care
+ *   ../watcher      what the kernel says (processes of their own)
  *   ../sync         observations become changes (a thread of its own, the only writer)
- *   ../store        journal and index               ../net          everything clients reach (this thread's
- * loop)
+ *   ../store        journal and index
+ *   ../net          everything clients reach (this thread's loop)
  *
  * The order is a security matter: the starter is forked before anything else is opened, then capabilities go,
  * and only then the store and the port are opened. */
@@ -22,6 +24,7 @@
 
 #include "daemon/check_drive.h"
 #include "daemon/config.h"
+#include "daemon/log_times.h"
 #include "daemon/privileges.h"
 #include "daemon/store_guard.h"
 #include "net/server.h"
@@ -472,8 +475,10 @@ static int run(const char *config)
 
 	signal(SIGPIPE, SIG_IGN);
 	r = read_config(&d, config);
-	if (r == 0)
+	if (r == 0) {
+		log_times_begin();
 		r = build_base(&d);
+	}
 	if (r == 0)
 		r = serve_or_mend(&d);
 	if (is_damage(r) && d.store != NULL)

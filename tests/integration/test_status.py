@@ -123,6 +123,25 @@ class LogTest(DaemonCase):
         self.daemon.wait_for_log("drive music: run 3 (manual) of album 1 begins")
 
 
+class LogTimesTest(DaemonCase):
+    def lines(self):
+        self.daemon.start()
+        self.daemon.wait_for_log("drive music is live")
+        self.daemon.stop()
+        return self.daemon.log.read_text().splitlines()
+
+    def test_each_line_has_a_time(self):
+        for line in self.lines():
+            self.assertRegex(line, r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z \S")
+
+    def test_the_service_managers_journal_adds_its_own(self):
+        self.daemon.log.touch()
+        stat = self.daemon.log.stat()
+        self.daemon.environment["JOURNAL_STREAM"] = f"{stat.st_dev}:{stat.st_ino}"
+        for line in self.lines():
+            self.assertNotRegex(line, r"^\d")
+
+
 @unittest.skipUnless(os.geteuid() == 0, "becoming another user needs root")
 class UnprivilegedTest(DaemonCase):
     """A daemon that may not read everything."""
