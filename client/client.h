@@ -22,6 +22,11 @@ int command_token_create(const struct options *o);
 int command_token_list(const struct options *o);
 int command_token_revoke(const struct options *o);
 
+/* For whoever the server serves only with a token. */
+#define CLIENT_TOKEN_WANTED                                                                                  \
+	"the server serves nobody without a token: give one by --token-file, --token or WAKELINE_TOKEN; "    \
+	"`wakeline token create`, as root on that machine, makes one"
+
 /* One JSON value on one line of stdout. */
 struct json_t;
 void json_print(const struct json_t *value);

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/client.h"
+
 enum { CURSOR_MAX = 128, CLOSE_BAD_TOKEN = 4401, CLOSE_REVOKED = 4403 };
 
 struct feed {
@@ -271,11 +273,12 @@ static enum feed_answer on_error(struct feed *f, const json_t *frame)
 	bool retry =
 		json_is_true(json_object_get(frame, "retry")) && (id == NULL || strcmp(id, "until") != 0);
 
+	if (code != NULL && strcmp(code, "unauthorized") == 0 && f->options.token == NULL) {
+		notice(f, "%s", CLIENT_TOKEN_WANTED);
+		return FEED_REFUSED;
+	}
 	notice(f, "the server %s: %.300s (%.40s)", retry ? "cannot at the moment" : "refused",
 	       message != NULL ? message : "no reason given", code != NULL ? code : "no code");
-	if (code != NULL && strcmp(code, "unauthorized") == 0 && f->options.token == NULL)
-		notice(f,
-		       "give a token by --token-file, --token or WAKELINE_TOKEN, or run this as root there");
 	return retry ? FEED_RECONNECT : FEED_REFUSED;
 }
 

@@ -18,7 +18,7 @@ int http_open(struct http *h, const struct options *o, enum endpoint_use use)
 {
 	char error[ENDPOINT_ERROR_MAX];
 
-	h->patient = false;
+	h->patient = h->quiet = false;
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0) {
 		complain("libcurl cannot start");
 		return CLIENT_UNREACHABLE;
@@ -78,7 +78,7 @@ static bool make_headers(const struct endpoint *e, bool body, struct curl_slist 
 }
 
 /* The server's {"error":{"code","message"}}, or what came instead of it. */
-static int refused(const struct http *h, long status, const struct body *b)
+static void say_refusal(const struct http *h, long status, const struct body *b)
 {
 	json_t *answer = b->data != NULL ? json_loadb(b->data, b->len, 0, NULL) : NULL;
 	const char *code = NULL, *message = NULL;
@@ -89,12 +89,19 @@ static int refused(const struct http *h, long status, const struct body *b)
 	else
 		complain("the server at %s answered with HTTP status %ld and no explanation",
 			 endpoint_name(&h->endpoint), status);
-	if (status == 401 && h->endpoint.token != NULL)
+	if (status == 401)
 		complain("the token is unknown, expired or revoked: see `wakeline token list` on the server");
-	else if (status == 401)
-		complain("give a token by --token-file, --token or WAKELINE_TOKEN; on the server "
-			 "`wakeline token create` makes one");
 	json_decref(answer);
+}
+
+static int refused(const struct http *h, long status, const struct body *b)
+{
+	if (h->quiet)
+		return CLIENT_REFUSED;
+	if (status == 401 && h->endpoint.token == NULL)
+		complain("%s", CLIENT_TOKEN_WANTED);
+	else
+		say_refusal(h, status, b);
 	return CLIENT_REFUSED;
 }
 

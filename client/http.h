@@ -8,6 +8,7 @@
 struct http {
 	struct endpoint endpoint;
 	bool patient; /* wait for the answer as long as it takes */
+	bool quiet;   /* that the server refuses is not said */
 };
 
 /* Returns an enum client_exit, having said on stderr what was wrong. */

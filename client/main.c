@@ -2,6 +2,7 @@
  *
  *   main.c      which subcommands there are, and their help
  *   options.c   the command line            endpoint.c  where the server is
+ *   words.c     events and cursors in it
  *   http.c      one request                 feed.c      the protocol of one stream, without I/O
  *   stream.c    its WebSocket               backoff.c   when to try again
  *   tail.c  status.c  history.c  trigger.c  drive.c  token.c     the subcommands
@@ -154,6 +155,26 @@ static void print_help(void)
 	fputs(server_help, stdout);
 }
 
+/* Of a first word that several commands share. */
+static bool print_group_help(const char *word)
+{
+	size_t len = strlen(word);
+	bool found = false;
+
+	for (size_t i = 0; i < COMMANDS; i++) {
+		const struct command *c = &commands[i];
+
+		if (strncmp(c->name, word, len) != 0 || c->name[len] != ' ')
+			continue;
+		printf("%s wakeline %s %s\n         %s\n", found ? "      " : "usage:", c->name, c->arguments,
+		       c->summary);
+		found = true;
+	}
+	if (found)
+		printf("\n`wakeline %s COMMAND --help` tells a command's options.\n\n%s", word, server_help);
+	return found;
+}
+
 static void print_command_help(const struct command *c)
 {
 	printf("usage: wakeline %s %s%s[OPTION]...\n\n%s.\n\n%s%s%s", c->name, c->arguments,
@@ -240,5 +261,7 @@ int main(int argc, char **argv)
 		print_help();
 		return flushed(CLIENT_OK);
 	}
+	if (o.arg_count == 1 && (o.given & OPTION_HELP) != 0 && print_group_help(o.args[0]))
+		return flushed(CLIENT_OK);
 	return unknown_command(&o);
 }

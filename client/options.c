@@ -206,6 +206,22 @@ static void fill_table(struct option table[SPELLINGS + 1])
 	table[SPELLINGS] = (struct option){0};
 }
 
+/* getopt_long() takes any beginning of a name that fits one alone, today: a script would break with the next
+ * option. */
+static bool spelled_out(const struct spelling *s, char **argv, char *error)
+{
+	const char *last = argv[optind - 1];
+	bool apart = s->argument == required_argument && optarg == last;
+	const char *typed = apart ? argv[optind - 2] : last;
+	size_t len = strcspn(typed + 2, "=");
+
+	if (strlen(s->name) == len && strncmp(typed + 2, s->name, len) == 0)
+		return true;
+	snprintf(error, OPTIONS_ERROR_MAX, "there is no option %.*s; write --%s", (int)len + 2, typed,
+		 s->name);
+	return false;
+}
+
 static bool take_option(struct options *o, int answer, char **argv, char *error)
 {
 	const struct spelling *s;
@@ -223,6 +239,8 @@ static bool take_option(struct options *o, int answer, char **argv, char *error)
 		return false;
 	}
 	s = &spellings[answer - FIRST_ANSWER];
+	if (!spelled_out(s, argv, error))
+		return false;
 	o->given |= s->bit;
 	if ((s->bit & (OPTION_AFTER | OPTION_EVENTS | OPTION_CLIENT | OPTION_NAME | OPTION_DRIVE)) != 0 &&
 	    !is_text(optarg, s->name, error))

@@ -80,7 +80,7 @@ static void on_timer(lws_sorted_usec_list_t *timer)
 	connect_now(lws_container_of(timer, struct stream, timer));
 }
 
-static void schedule(struct stream *s)
+static void schedule(struct stream *s, bool was_connected)
 {
 	unsigned wait_ms;
 	uint32_t random = 0;
@@ -89,7 +89,7 @@ static void schedule(struct stream *s)
 		random = (uint32_t)lws_now_usecs();
 	wait_ms = backoff_next(&s->backoff, feed_wait_ms(s->options.feed), random);
 	if (s->reason[0] != '\0')
-		notice(s, "connection lost: %s", s->reason);
+		notice(s, "%s: %s", was_connected ? "connection lost" : "no connection yet", s->reason);
 	notice(s, "next attempt in %u.%u s", wait_ms / 1000, wait_ms % 1000 / 100);
 	lws_sul_schedule(s->context, 0, &s->timer, on_timer, (lws_usec_t)wait_ms * LWS_US_PER_MS);
 }
@@ -122,7 +122,7 @@ static void disconnected(struct stream *s)
 	else if (was_connected && feed_lost(s->options.feed) == FEED_REFUSED)
 		end(s, CLIENT_REFUSED);
 	else
-		schedule(s);
+		schedule(s, was_connected);
 }
 
 static void connect_now(struct stream *s)
@@ -243,7 +243,10 @@ static void on_established(struct stream *s, struct lws *wsi)
 
 static void on_failed(struct stream *s, const char *text, size_t len)
 {
-	if (text != NULL && len > 0)
+	/* lws says this for whatever connect(2) answered. */
+	if (text != NULL && len == strlen("Unable to connect") && memcmp(text, "Unable to connect", len) == 0)
+		snprintf(s->reason, sizeof(s->reason), "nobody answers there");
+	else if (text != NULL && len > 0)
 		snprintf(s->reason, sizeof(s->reason), "%.*s", (int)len, text);
 	disconnected(s);
 }

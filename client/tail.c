@@ -13,6 +13,7 @@
 #include "client/lines.h"
 #include "client/options.h"
 #include "client/stream.h"
+#include "client/words.h"
 
 struct tail {
 	bool json;
@@ -97,31 +98,56 @@ static int follow(const struct endpoint *e, const struct options *o, const char 
 	return r;
 }
 
-int command_tail(const struct options *o)
+static bool arguments_good(const struct options *o, const char *stream)
 {
-	char error[ENDPOINT_ERROR_MAX];
-	struct endpoint e;
-	char *stream;
-	int r;
+	char error[WORDS_ERROR_MAX];
 
 	if (o->after != NULL && (o->given & OPTION_FROM_SNAPSHOT) != 0) {
 		complain("--after and --from-snapshot begin at two places; give one of them");
-		return CLIENT_USAGE;
+		return false;
 	}
+	if (o->after != NULL && !words_are_cursor(o->after)) {
+		complain("--after %.80s: this is no cursor; an earlier tail, or `wakeline sync`, prints one",
+			 o->after);
+		return false;
+	}
+	if (o->events != NULL && !words_are_events(o->events, stream, error)) {
+		complain("%s", error);
+		return false;
+	}
+	return true;
+}
+
+static int follow_stream(const struct options *o, const char *stream)
+{
+	char error[ENDPOINT_ERROR_MAX];
+	struct endpoint e;
+	int r;
+
+	if (!arguments_good(o, stream))
+		return CLIENT_USAGE;
 	if (!endpoint_init(&e, o, ENDPOINT_ANY, getenv, error)) {
 		complain("%s", error);
 		return CLIENT_USAGE;
 	}
+	r = follow(&e, o, stream);
+	endpoint_deinit(&e);
+	return r;
+}
+
+int command_tail(const struct options *o)
+{
+	char *stream;
+	int r;
+
 	/* `bus` is the one stream that is no drive's; a drive of that name is `drive:bus`. */
 	if (asprintf(&stream, "%s%s",
 		     strcmp(o->args[1], "bus") == 0 || strchr(o->args[1], ':') != NULL ? "" : "drive:",
 		     o->args[1]) < 0) {
-		endpoint_deinit(&e);
 		complain("out of memory");
 		return CLIENT_UNREACHABLE;
 	}
-	r = follow(&e, o, stream);
+	r = follow_stream(o, stream);
 	free(stream);
-	endpoint_deinit(&e);
 	return r;
 }

@@ -80,21 +80,62 @@ static void print_created(const json_t *answer, const char *name)
 	free(scopes);
 }
 
-int command_token_create(const struct options *o)
+static bool has_drive(const json_t *drives, const char *name)
 {
-	json_t *body, *answer = NULL;
-	struct http h;
+	const json_t *drive;
+	size_t i;
+
+	json_array_foreach(drives, i, drive)
+	{
+		const char *known = json_string_value(json_object_get(drive, "name"));
+
+		if (known != NULL && strcmp(known, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void complain_of_drive(const json_t *drives, const char *name)
+{
+	char known[256] = "";
+	const json_t *drive;
+	size_t i, len = 0;
+
+	json_array_foreach(drives, i, drive) if (len < sizeof(known)) len +=
+		(size_t)snprintf(known + len, sizeof(known) - len, "%s%s", i > 0 ? ", " : "",
+				 json_string_value(json_object_get(drive, "name")));
+	complain("there is no drive `%s` here; there are %s", name, known);
+}
+
+/* A token for a misspelled drive would be good for nothing, and nobody would know why. */
+static int check_drives(struct http *h, const struct options *o)
+{
+	json_t *answer = NULL, *drives;
 	int r;
 
-	if (o->name == NULL) {
-		complain("a token needs a --name, such as whom or what it is for");
-		return CLIENT_USAGE;
+	if (o->drive_count == 0)
+		return CLIENT_OK;
+	h->quiet = true;
+	r = http_call(h, "GET", "/api/sync/status", NULL, &answer);
+	h->quiet = false;
+	if (r != CLIENT_OK) /* he may not read: the drives cannot be compared */
+		return r == CLIENT_REFUSED ? CLIENT_OK : r;
+	drives = json_object_get(answer, "drives");
+	for (size_t i = 0; i < o->drive_count && r == CLIENT_OK; i++) {
+		if (strcmp(o->drives[i], "*") == 0 || has_drive(drives, o->drives[i]))
+			continue;
+		complain_of_drive(drives, o->drives[i]);
+		r = CLIENT_REFUSED;
 	}
-	r = http_open(&h, o, ENDPOINT_LOCAL);
-	if (r != CLIENT_OK)
-		return r;
-	body = create_body(o);
-	r = http_call(&h, "POST", "/api/tokens", body, &answer);
+	json_decref(answer);
+	return r;
+}
+
+static int create(struct http *h, const struct options *o)
+{
+	json_t *body = create_body(o), *answer = NULL;
+	int r = http_call(h, "POST", "/api/tokens", body, &answer);
+
 	if (r == CLIENT_OK && json_string_value(json_object_get(answer, "token")) == NULL) {
 		complain("the server's answer has no token in it");
 		r = CLIENT_REFUSED;
@@ -105,6 +146,24 @@ int command_token_create(const struct options *o)
 	}
 	json_decref(body);
 	json_decref(answer);
+	return r;
+}
+
+int command_token_create(const struct options *o)
+{
+	struct http h;
+	int r;
+
+	if (o->name == NULL) {
+		complain("say by --name what or whom the token is for");
+		return CLIENT_USAGE;
+	}
+	r = http_open(&h, o, ENDPOINT_LOCAL);
+	if (r != CLIENT_OK)
+		return r;
+	r = check_drives(&h, o);
+	if (r == CLIENT_OK)
+		r = create(&h, o);
 	http_close(&h);
 	return r;
 }

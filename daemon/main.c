@@ -86,6 +86,21 @@ static void print_help(void)
 	       default_config);
 }
 
+/* getopt_long() takes any beginning of a name that fits one alone. */
+static bool spelled_out(char **argv, const struct option *option)
+{
+	const char *last = argv[optind - 1];
+	bool apart = option->has_arg == required_argument && optarg == last;
+	const char *typed = apart ? argv[optind - 2] : last;
+	size_t len = strcspn(typed + 2, "=");
+
+	if (strlen(option->name) == len && strncmp(typed + 2, option->name, len) == 0)
+		return true;
+	fprintf(stderr, "wakelined: there is no option %.*s; write --%s\n", (int)len + 2, typed,
+		option->name);
+	return false;
+}
+
 static enum command parse(int argc, char **argv, const char **config, const char **drive)
 {
 	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
@@ -96,9 +111,12 @@ static enum command parse(int argc, char **argv, const char **config, const char
 						{"help", no_argument, NULL, 'h'},
 						{0}};
 	enum command command = COMMAND_RUN;
-	int c;
+	int c, named = -1;
 
-	while ((c = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "c:h", options, &named)) != -1) {
+		if (named >= 0 && !spelled_out(argv, &options[named]))
+			return COMMAND_NONE;
+		named = -1;
 		if (c == 'c')
 			*config = optarg;
 		else if (c == 'k')

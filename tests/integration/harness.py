@@ -224,16 +224,12 @@ class Daemon:
         assert not check or result.returncode == 0, f"wakeline {arguments}: {result.stdout}{result.stderr}"
         return result
 
-    def new_token(self, *scopes, drives=("*",), expires=None):
-        """What `wakeline token create` answers: a fresh token, its id and the rest."""
-        options = [f"--{scope}" for scope in scopes or ("read",)]
-        for drive in drives:
-            options += ["--drive", drive]
-        if expires:
-            options += ["--expires", expires]
-        result = self.command("token", "create", "--state", str(self.state), "--name", f"test {len(self.tokens)}",
-                              "--json", *options)
-        return json.loads(result.stdout)
+    def new_token(self, *scopes, drives=("*",), expires_in=None):
+        """What POST /api/tokens answers: a fresh token, its id and the rest."""
+        answer = self.control("POST", "/api/tokens", {"name": f"test {len(self.tokens)}", "scopes": scopes or ["read"],
+                                                      "drives": drives, "expires_in": expires_in})
+        assert answer.status == 201, answer.text
+        return answer.body
 
     def token(self, *scopes, drives=("*",)):
         """A token for these scopes (default: read) and drives, made once."""

@@ -172,6 +172,15 @@ class TailTest(unittest.TestCase):
             self.assertIn("wakeline: connection lost: closed by the server\nwakeline: next attempt in 0.", err)
             self.assertIn("wakeline: connected again\n", err)
 
+    def test_a_server_that_stays_away_is_not_called_lost_again(self):
+        with WsServer(send(subscribed(1), ev(1, 2, item(2, "a")), then="abort")) as server:
+            command = self.tail(server)
+            self.assertIn("created    a", command.line())
+        self.assertIn("connection lost: closed by the server", command.process.stderr.readline())
+        self.assertIn("next attempt", command.process.stderr.readline())
+        self.assertEqual("wakeline: no connection yet: nobody answers there\n", command.process.stderr.readline())
+        command.signal(signal.SIGINT).end()
+
     def test_a_lost_connection_before_the_first_change_resumes_where_now_was(self):
         with WsServer(send(subscribed(41), then="close"), send(subscribed(41))) as server:
             command = self.tail(server)
@@ -436,12 +445,20 @@ class ApiTest(unittest.TestCase):
     def test_token_create_prints_the_secret_alone_on_stdout(self):
         answer = {"id": 3, "token": "SECRET", "name": "n", "drives": ["a", "b"], "scopes": ["read", "write"],
                   "expires": None}
-        seen, status, out, err = self.call([(201, answer)], "token", "create", "--name", "n", "--drive", "a", "--drive",
-                                           "b", "--read", "--write", "--expires", "30d")
-        self.assertEqual(seen[0][:3], ("POST", "/api/tokens", {"name": "n", "drives": ["a", "b"],
+        status = {"drives": [{"name": "b"}, {"name": "a"}]}
+        seen, status, out, err = self.call([(200, status), (201, answer)], "token", "create", "--name", "n", "--drive",
+                                           "a", "--drive", "b", "--read", "--write", "--expires", "30d")
+        self.assertEqual(seen[1][:3], ("POST", "/api/tokens", {"name": "n", "drives": ["a", "b"],
                                                                "scopes": ["read", "write"], "expires_in": 2592000}))
         self.assertEqual((status, out), (0, "SECRET\n"))
         self.assertEqual(err, "wakeline: token 3 for `n`: drives a,b, may read,write; keep it, it is not shown again\n")
+
+    def test_who_may_not_read_makes_tokens_unchecked(self):
+        error = {"error": {"code": "forbidden", "message": "this token's scopes do not allow that"}}
+        seen, status, out, err = self.call([(403, error), (201, {"id": 3, "token": "S"})], "token", "create", "--name",
+                                           "n", "--drive", "a", "--json")
+        self.assertEqual((status, err), (0, ""))
+        self.assertEqual(seen[1][2]["drives"], ["a"])
 
     def test_a_token_reads_every_drive_for_ever_by_default(self):
         seen, _, _, _ = self.call([(201, {"id": 3, "token": "S"})], "token", "create", "--name", "n", "--json")
@@ -481,7 +498,7 @@ class ApiTest(unittest.TestCase):
         error = {"error": {"code": "unauthorized", "message": "no token"}}
         _, status, _, err = self.call([(401, error)], "status")
         self.assertEqual(status, 1)
-        self.assertIn("give a token by --token-file, --token or WAKELINE_TOKEN", err)
+        self.assertIn("give one by --token-file, --token or WAKELINE_TOKEN", err)
 
     def test_another_kind_of_server_is_noticed(self):
         _, status, _, err = self.call([(200, b"<html>")], "status")
@@ -526,6 +543,12 @@ class UsageTest(unittest.TestCase):
             self.assertIn(f"usage: wakeline {command}", out)
         self.assertRegex(run("--version")[1], r"^wakeline \d+\.\d+\.\d+\n$")
 
+    def test_the_help_of_a_group_lists_its_commands(self):
+        status, out, err = run("token", "--help")
+        self.assertEqual((status, err), (0, ""))
+        for words in ("usage: wakeline token create --name NAME", "wakeline token list", "wakeline token revoke ID"):
+            self.assertIn(words, out)
+
     def test_a_wrong_command_line_is_exit_status_2(self):
         for arguments, words in (
                 ([], "say what to do"),
@@ -538,7 +561,10 @@ class UsageTest(unittest.TestCase):
                 (["tail", "x", "--after"], "--after needs a value"),
                 (["tail", "x", "--after", "1", "--from-snapshot"], "begin at two places"),
                 (["history", "x", "--limit", "0"], "--limit 0: this is no number above 0"),
-                (["token", "create"], "a token needs a --name"),
+                (["token", "create"], "say by --name"),
+                (["tail", "x", "--after", "foo"], "--after foo: this is no cursor"),
+                (["tail", "x", "--events", "foo"], "there is no event `foo` in drive:x"),
+                (["tail", "x", "--aft", "foo"], "there is no option --aft; write --after"),
                 (["token", "create", "--name", "n", "--expires", "30"], "write how long"),
                 (["status", "--url", "gopher://x"], "is no URL of a server"),
                 (["status", "--url", "http://x", "--state", "/s"], "name two servers"),

@@ -157,6 +157,15 @@ class RefusedTest(DaemonCase):
         path.chmod(stat.S_IRUSR | stat.S_IWUSR)
 
 
+class CommandLineTest(unittest.TestCase):
+    def test_options_are_written_out(self):
+        for option in ("--conf", "--check-conf", "--conf=x"):
+            result = subprocess.run([program("wakelined"), option, "x"], text=True, capture_output=True, timeout=60,
+                                    stdin=subprocess.DEVNULL)
+            self.assertEqual(result.returncode, 2)
+            self.assertIn("write --c", result.stderr)
+
+
 class CheckConfigTest(DaemonCase):
     def check(self):
         return subprocess.run([program("wakelined"), "--check-config", "--config", str(self.daemon.config)], text=True,

@@ -26,6 +26,22 @@ class TokensTest(DaemonCase):
         for token in tokens:
             self.assertRegex(token, r"^[A-Za-z0-9_-]{43}$")
 
+    def create(self, *options, check=True):
+        return self.daemon.command("token", "create", "--state", str(self.daemon.state), *options, check=check)
+
+    def test_the_command_prints_it_alone(self):
+        result = self.create("--name", "desk", "--drive", "music", "--expires", "30d")
+        self.assertTrue(self.works(result.stdout.strip()))
+        entry = next(entry for entry in self.listed().values() if entry["name"] == "desk")
+        self.assertEqual((entry["scopes"], entry["drives"]), (["read"], ["music"]))
+        self.assertIsNotNone(entry["expires"])
+
+    def test_a_drive_that_is_not_there_is_refused(self):
+        result = self.create("--name", "desk", "--drive", "music", "--drive", "musik", check=False)
+        self.assertEqual((result.returncode, result.stdout), (1, ""))
+        self.assertEqual(result.stderr, "wakeline: there is no drive `musik` here; there are music\n")
+        self.assertNotIn("desk", [entry["name"] for entry in self.listed().values()])
+
     def test_a_list_never_shows_the_token(self):
         made = self.daemon.new_token("read", "admin", drives=("music",))
         result = self.daemon.command("token", "list", "--state", str(self.daemon.state))
@@ -54,7 +70,7 @@ class TokensTest(DaemonCase):
         self.assertEqual(late.wait_closed().code, 4401)
 
     def test_expired_means_out(self):
-        made = self.daemon.new_token(expires="2s")
+        made = self.daemon.new_token(expires_in=2)
         connection = self.daemon.connect(made["token"])
         began = time.monotonic()
         self.assertEqual(connection.wait_closed().code, 4403)

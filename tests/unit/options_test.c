@@ -98,6 +98,18 @@ static void test_mistakes_are_named(void **state)
 	assert_string_equal(error, "`9` is one argument too many");
 }
 
+static void test_names_are_written_out(void **state)
+{
+	(void)state;
+	assert_false(parse("tail", "--aft", "c", NULL));
+	assert_string_equal(error, "there is no option --aft; write --after");
+	assert_false(parse("tail", "--eve=x", NULL));
+	assert_string_equal(error, "there is no option --eve; write --events");
+	assert_false(parse("tail", "--js", NULL));
+	assert_true(parse("tail", "--name", "--js", NULL));
+	assert_string_equal(options.name, "--js");
+}
+
 static void test_help_has_a_short_form(void **state)
 {
 	(void)state;
@@ -144,6 +156,7 @@ int main(void)
 		cmocka_unit_test(test_drives_add_up),
 		cmocka_unit_test(test_numbers_are_checked),
 		cmocka_unit_test(test_mistakes_are_named),
+		cmocka_unit_test(test_names_are_written_out),
 		cmocka_unit_test(test_help_has_a_short_form),
 		cmocka_unit_test(test_an_option_has_its_name_for_messages),
 		cmocka_unit_test(test_durations_have_one_unit),
