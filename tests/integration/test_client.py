@@ -73,6 +73,7 @@ class WsServer:
             server = await websockets.serve(self.serve, "127.0.0.1", 0, **options)
             self.port = server.sockets[0].getsockname()[1]
         async with server:
+            self.listener = server.server
             self.ready.set()
             await self.stop.wait()
 
@@ -173,9 +174,14 @@ class TailTest(unittest.TestCase):
             self.assertIn("wakeline: connected again\n", err)
 
     def test_a_server_that_stays_away_is_not_called_lost_again(self):
-        with WsServer(send(subscribed(1), ev(1, 2, item(2, "a")), then="abort")) as server:
+        async def vanish(ws, *_):
+            await ws.send(json.dumps(subscribed(1)))
+            server.listener.close()
+            ws.transport.abort()
+
+        with WsServer(vanish) as server:
             command = self.tail(server)
-            self.assertIn("created    a", command.line())
+            server.first_frames()
         self.assertIn("connection lost: closed by the server", command.process.stderr.readline())
         self.assertIn("next attempt", command.process.stderr.readline())
         self.assertEqual("wakeline: no connection yet: nobody answers there\n", command.process.stderr.readline())
