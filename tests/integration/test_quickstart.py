@@ -12,7 +12,7 @@ from pathlib import Path
 
 import truth
 from connection import PATIENCE, Connection
-from harness import REPOSITORY, alive, descendants, wait_for_end
+from harness import REPOSITORY, alive, descendants, free_port, wait_for_end
 from replica import Replica, parse_cursor
 from workload import exchange, git, make_repository, make_tree, run, save_atomically
 
@@ -60,10 +60,10 @@ class QuickstartTest(unittest.TestCase):
             for process in [pid] + below:
                 wait_for_end(process)
 
-    def refused(self, message, *options, state=True):
+    def refused(self, message, *options, state=True, code=1):
         result = subprocess.run(self.command(*options, state=state), capture_output=True, text=True,
                                 stdin=subprocess.DEVNULL, timeout=BUILD_PATIENCE)
-        self.assertGreater(result.returncode, 0)
+        self.assertEqual(result.returncode, code, result.stderr)
         self.assertEqual(result.stdout, "")
         self.assertIn(message, result.stderr.splitlines()[-1])
 
@@ -162,17 +162,51 @@ class QuickstartTest(unittest.TestCase):
         self.refused("would watch itself", "--state", str(self.root / "state"), state=False)
         self.refused("not a number from 1 to 65535", "--port", "0")
         self.refused("--drive My Music", "--drive", "My Music")
-        self.refused("unknown option", "--frobnicate")
+        self.refused("unknown option", "--frobnicate", code=2)
+        self.refused("needs a value", "--port", code=2)
         with socket.socket() as other:
             other.bind(("127.0.0.1", 0))
             other.listen()
             self.refused("in use", "--port", str(other.getsockname()[1]))
         self.root.rmdir()
-        self.refused("is no directory")
+        self.refused("make it first")
+        self.root.touch()
+        self.refused("a drive is a whole directory")
 
     def test_a_state_directory_in_use(self):
         first = self.quickstart()
-        self.refused(str(first["pid"]), "--detach")
+        before = (self.state / "wakelined.conf").read_text()
+        self.refused(f"kill {first['pid']}", "--detach", "--port", str(free_port()))
+        self.assertEqual((self.state / "wakelined.conf").read_text(), before)
+
+    def test_again_it_gives_the_same_token(self):
+        first = self.quickstart()
+        self.stop(first["pid"])
+        again = self.quickstart()
+        self.assertEqual(again["token"], first["token"])
+        self.stop(again["pid"])
+        renamed = self.quickstart("--drive", "songs")
+        self.assertNotEqual(renamed["token"], first["token"])
+        tokens = subprocess.run([checkout / "build" / "quickstart" / "client" / "wakeline", "token", "list", "--json",
+                                 "--state", self.state], capture_output=True, text=True, check=True).stdout
+        self.assertEqual(len(json.loads(tokens)["tokens"]), 2)
+
+    @unittest.skipUnless(os.geteuid() == 0, "mounting needs root")
+    def test_a_repository_that_cannot_be_written_to(self):
+        self.quickstart()               # has built, so that little is left to do
+        frozen, cache = self.work / "frozen", self.work / "cache"
+        frozen.mkdir()
+        run("mount", "--bind", checkout, frozen)
+        self.addCleanup(run, "umount", frozen)
+        run("mount", "-o", "remount,bind,ro", frozen)
+        shutil.copytree(checkout / "build" / "quickstart", cache / "wakeline-quickstart" / "build")
+        (cache / "wakeline-quickstart" / "build" / "CMakeCache.txt").unlink()
+        result = subprocess.run([frozen / "packaging" / "quickstart", self.root, "--no-install", "--json", "--detach",
+                                 "--state", self.work / "other state"], capture_output=True, text=True,
+                                stdin=subprocess.DEVNULL, timeout=BUILD_PATIENCE,
+                                env={**os.environ, "XDG_CACHE_HOME": str(cache)})
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.addCleanup(self.stop, json.loads(result.stdout)["pid"])
 
     @unittest.skipUnless(os.geteuid() == 0, "becoming another user needs root")
     def test_another_user_than_root_gets_inotify(self):
