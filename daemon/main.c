@@ -538,10 +538,10 @@ static const struct engine_drive *find_drive(const struct daemon *d, const char 
 /* As the daemon begins: the starter keeps the capabilities, this process opens no path on a drive. */
 static int run_check_drive(const char *config, const char *name)
 {
-	struct daemon d = {.status = CHECK_DRIVE_FAILED};
+	struct daemon d = {0};
 	char error[STORE_GUARD_ERROR_MAX];
 	const struct engine_drive *drive;
-	int r;
+	int r, status = CHECK_DRIVE_FAILED;
 
 	signal(SIGPIPE, SIG_IGN);
 	drive = read_config(&d, config) == 0 ? find_drive(&d, name) : NULL;
@@ -556,11 +556,11 @@ static int run_check_drive(const char *config, const char *name)
 			complain(error, "");
 	}
 	if (r == 0)
-		d.status = (int)check_drive(d.store, d.starter, drive);
+		status = (int)check_drive(d.store, d.starter, drive);
 	store_close(d.store);
 	starter_free(d.starter);
 	free_config(&d);
-	return d.status;
+	return status;
 }
 
 int main(int argc, char **argv)
