@@ -90,9 +90,11 @@ static void observed(struct watch *w, const struct observation *o)
 		barrier_answered(w, o);
 		return;
 	case OBSERVED_OVERFLOW:
-		for (size_t i = 0; i < w->drive_count; i++)
+		for (size_t i = 0; o->drive == 0 && i < w->drive_count; i++)
 			watched_observe(w->drives[i], o);
-		return;
+		if (o->drive == 0)
+			return;
+		break;
 	case OBSERVED_BATCH_END:
 		return;
 	case OBSERVED_READY:

@@ -123,6 +123,14 @@ static int open_by_id(struct watch_drive *d, const struct file_id *id, int flags
 	return open_handle(mount_fd, &h.handle, flags | O_CLOEXEC);
 }
 
+/* An event could not be looked into.  A root that is not there concerns its own drive alone; whatever else is
+ * wrong may concern all. */
+static void note_trouble(struct fanotify_group *g, struct watch_drive *d, int error)
+{
+	g->overflow |= is_shortage(error);
+	d->lost |= error == -ENODEV;
+}
+
 static int open_dir_by_id(struct watch_drive *d, const struct file_id *id, int flags)
 {
 	return open_by_id(d, id, flags | O_DIRECTORY);
@@ -195,33 +203,35 @@ static struct watch_drive *find_drive(struct fanotify_group *g, uint16_t number)
 	return NULL;
 }
 
-/* Opened under each drive's own root: a bind mount cannot walk out of what it shows. */
-static struct watch_drive *discover(struct fanotify_group *g, const struct file_id *dir)
+/* Opened under each drive's own root: a bind mount cannot walk out of what it shows.  NULL: it lies in none,
+ * unless *unsure: something was in the way of finding out. */
+static struct watch_drive *discover(struct fanotify_group *g, const struct file_id *dir, bool *unsure)
 {
 	struct watch_drive *d;
 
 	TAILQ_FOREACH(d, g->base.all, link)
 	{
-		bool inside;
-		int fd;
+		int fd, inside;
 
 		if (d->backend != &g->base)
 			continue;
-		fd = open_dir_by_id(d, dir, O_PATH);
-		g->overflow |= is_shortage(fd) || fd == -ENODEV;
-		if (fd < 0)
-			continue;
-		inside = place_inside(fd, file_id_inode(&d->root), d->rule.device);
-		close(fd);
-		if (inside)
+		fd = inside = open_dir_by_id(d, dir, O_PATH);
+		if (fd >= 0) {
+			inside = place_inside(fd, file_id_inode(&d->root), d->rule.device);
+			close(fd);
+		}
+		if (inside == 1)
 			return d;
+		note_trouble(g, d, inside);
+		*unsure |= inside < 0 && inside != -ESTALE;
 	}
 	return NULL;
 }
 
 /* While events are gathered nothing may be remembered as outside: a directory that was created a few events
  * ago, and is on a trip, would have its names dropped and then be told as FRESH. */
-static struct watch_drive *route_unremembered(struct fanotify_group *g, const struct file_id *dir)
+static struct watch_drive *route_unremembered(struct fanotify_group *g, const struct file_id *dir,
+					      bool *unsure)
 {
 	uint64_t hash = handle_hash(dir);
 	int number = known_get(&g->known, hash);
@@ -229,7 +239,7 @@ static struct watch_drive *route_unremembered(struct fanotify_group *g, const st
 
 	if (d != NULL || known_get(&g->outside, hash) != KNOWN_NOT)
 		return d;
-	d = discover(g, dir);
+	d = discover(g, dir, unsure);
 	if (d != NULL)
 		known_put(&g->known, hash, d->number);
 	return d;
@@ -237,9 +247,10 @@ static struct watch_drive *route_unremembered(struct fanotify_group *g, const st
 
 static struct watch_drive *route(struct fanotify_group *g, const struct file_id *dir)
 {
-	struct watch_drive *d = route_unremembered(g, dir);
+	bool unsure = false;
+	struct watch_drive *d = route_unremembered(g, dir, &unsure);
 
-	if (d != NULL)
+	if (d != NULL || unsure)
 		return d;
 	if (g->outside.count >= OUTSIDE_MAX)
 		known_clear(&g->outside);
@@ -289,8 +300,9 @@ static void gather(struct fanotify_group *g, const struct fanotify_name *n, cons
  * before the daemon took note.  Once `known` has been cleared that is not so, and all must be compared. */
 static void note_moved(struct fanotify_group *g, const struct fanotify_event *e)
 {
-	struct watch_drive *from = e->from.dir.len == 0 ? NULL : route_unremembered(g, &e->from.dir);
-	struct watch_drive *to = e->to.dir.len == 0 ? NULL : route_unremembered(g, &e->to.dir);
+	bool unsure = false;
+	struct watch_drive *from = e->from.dir.len == 0 ? NULL : route_unremembered(g, &e->from.dir, &unsure);
+	struct watch_drive *to = e->to.dir.len == 0 ? NULL : route_unremembered(g, &e->to.dir, &unsure);
 
 	g->base.check = true;
 	if (to == NULL) {
@@ -405,7 +417,7 @@ static bool open_batch_dir(struct fanotify_group *g, struct batch_dir *dir)
 	dir->fd = -1;
 	dir->error = r;
 	g->base.check = true; /* mostly it was deleted, but the root may be gone */
-	g->overflow |= is_shortage(r) || r == -ENODEV;
+	note_trouble(g, dir->drive, r);
 	return false;
 }
 
@@ -501,6 +513,7 @@ static int open_anywhere(struct fanotify_group *g, const struct file_id *id, str
 		if (d->backend != &g->base)
 			continue;
 		fd = open_by_id(d, id, O_PATH);
+		note_trouble(g, d, fd);
 		*drive = d;
 		if (fd >= 0)
 			break;
@@ -515,10 +528,8 @@ static void tell_orphan(struct fanotify_group *g, const struct file_id *id)
 	struct watch_drive *d = NULL;
 	int fd = open_anywhere(g, id, &d), r;
 
-	if (fd < 0) {
-		g->overflow |= is_shortage(fd) || fd == -ENODEV;
+	if (fd < 0)
 		return;
-	}
 	r = entry_of_fd(fd, &d->rule, &o.id, &o.state);
 	close(fd);
 	if (r != 0 || o.state.kind == ENTRY_DIR || o.state.links == 0)

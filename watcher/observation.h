@@ -17,7 +17,7 @@
 
 #include "watcher/file_id.h"
 
-enum { OBSERVATION_VERSION = 1, OBSERVATION_FRAME_MAX = 16384 };
+enum { OBSERVATION_VERSION = 2, OBSERVATION_FRAME_MAX = 16384 };
 
 enum entry_kind { ENTRY_FILE = 1, ENTRY_DIR = 2, ENTRY_SYMLINK = 3 };
 
@@ -49,7 +49,7 @@ enum observation_type {
 		7, /* what was gathered in one wake-up ends here: both sides of a rename are in one batch */
 	OBSERVED_BARRIER =
 		8, /* answer to REQUEST_BARRIER: all done before the request was read has been observed */
-	OBSERVED_OVERFLOW = 9, /* events were lost on every drive of this watcher: reconcile */
+	OBSERVED_OVERFLOW = 9, /* events of this drive (0: of all of this watcher's) were lost: reconcile */
 	OBSERVED_ROOT_GONE =
 		10, /* the drive's root is deleted, unmounted or replaced; `error` says how it showed */
 	OBSERVED_FAILED = 11, /* this drive cannot be watched: `error` and `text`; no READY comes */
@@ -79,7 +79,7 @@ enum watch_backend { WATCH_AUTO = 0, WATCH_FANOTIFY = 1, WATCH_INOTIFY = 2 };
 
 struct observation {
 	enum observation_type type;
-	uint16_t drive; /* 0 in BATCH_END, BARRIER and OVERFLOW */
+	uint16_t drive; /* 0 in BATCH_END and BARRIER, and in an OVERFLOW that concerns all */
 	uint16_t flags;
 	uint32_t request;           /* SCAN_*, LOOKED, BARRIER */
 	int32_t error;              /* 0 or -errno */

@@ -11,12 +11,12 @@
 
 enum { OPEN_PARENT = O_PATH | O_DIRECTORY | O_CLOEXEC };
 
-bool place_inside(int dir_fd, uint64_t root_inode, uint64_t device)
+int place_inside(int dir_fd, uint64_t root_inode, uint64_t device)
 {
 	int fd = openat(dir_fd, ".", OPEN_PARENT), up;
 	struct stat st;
 	uint64_t below = 0;
-	bool inside = false;
+	int inside = 0;
 
 	while (fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == device) {
 		inside = st.st_ino == root_inode;
@@ -27,8 +27,9 @@ bool place_inside(int dir_fd, uint64_t root_inode, uint64_t device)
 		close(fd);
 		fd = up;
 	}
-	if (fd >= 0)
-		close(fd);
+	if (fd < 0)
+		return -errno;
+	close(fd);
 	return inside;
 }
 

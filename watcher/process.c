@@ -272,6 +272,11 @@ static void check_roots(struct watcher *w)
 		next = TAILQ_NEXT(d, link);
 		if (r == 0 && !d->backend->ops->alive(d->backend, d))
 			r = -ENODEV;
+		if (r == 0 && d->lost) {
+			d->lost = false;
+			channel_emit(w->channel,
+				     &(struct observation){.type = OBSERVED_OVERFLOW, .drive = d->number});
+		}
 		if (r == 0 || r == -ENOMEM || r == -EMFILE || r == -ENFILE)
 			continue;
 		channel_emit(w->channel, &(struct observation){

@@ -3,12 +3,14 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -224,6 +226,95 @@ static void test_drives_behind_bind_mounts_are_told_apart(void **state)
 	umount2(bound, MNT_DETACH);
 }
 
+static bool holds_open(pid_t pid, const char *path)
+{
+	char dir[64], link[128], target[KIT_PATH_ROOM];
+	bool held = false;
+
+	snprintf(dir, sizeof(dir), "/proc/%d/fd", (int)pid);
+	for (int fd = 0; fd < 64 && !held; fd++) {
+		ssize_t n;
+
+		snprintf(link, sizeof(link), "%s/%d", dir, fd);
+		n = readlink(link, target, sizeof(target) - 1);
+		target[n < 0 ? 0 : n] = 0;
+		held = strcmp(target, path) == 0;
+	}
+	return held;
+}
+
+/* A second drive on the same file system, whose root goes while the watcher has events of both to read. */
+static void lose_second_root(struct fixture *f, void (*take_away)(struct fixture *f))
+{
+	char below[KIT_PATH_ROOM];
+	const struct kit_frame *ready;
+
+	kit_path(below, f->other, "below");
+	assert_int_equal(mkdir(below, 0755), 0);
+	begin(f, WATCH_FANOTIFY);
+	ready = kit_drive(&f->k, 2, f->other, WATCH_FANOTIFY);
+	assert_int_equal(ready->o.type, OBSERVED_READY);
+	kit_barrier(&f->k);
+	kit_forget(&f->k);
+	while (holds_open(f->k.pid, f->other)) /* a root that is open is not missed */
+		sched_yield();
+	assert_int_equal(kill(f->k.pid, SIGSTOP), 0);
+	kit_write(below, "second", "x");
+	kit_write(f->drive, "first", "x");
+	take_away(f);
+	assert_int_equal(kill(f->k.pid, SIGCONT), 0);
+	await_root_gone(f);
+	assert_int_equal(kit_last(&f->k, OBSERVED_ROOT_GONE, "")->o.drive, 2);
+	assert_int_equal(kit_last(&f->k, OBSERVED_ENTRY, "first")->o.drive, 1);
+	assert_int_equal(kit_count(&f->k, OBSERVED_OVERFLOW, NULL), 0);
+}
+
+static void remove_other(struct fixture *f)
+{
+	kit_remove_tree(f->other);
+}
+
+static void rename_other(struct fixture *f)
+{
+	char moved[KIT_PATH_ROOM];
+
+	kit_path(moved, f->top, "moved");
+	assert_int_equal(rename(f->other, moved), 0);
+}
+
+static void test_a_root_that_is_deleted_concerns_its_drive_alone(void **state)
+{
+	lose_second_root(*state, remove_other);
+}
+
+static void test_a_root_that_is_renamed_concerns_its_drive_alone(void **state)
+{
+	lose_second_root(*state, rename_other);
+}
+
+/* The watcher has no descriptor left when it has to find out where a directory lies that it never saw. */
+static void test_a_shortage_hides_a_directory_for_no_longer_than_it_lasts(void **state)
+{
+	struct fixture *f = *state;
+	const struct rlimit none = {.rlim_cur = 3, .rlim_max = 1024}, enough = {1024, 1024};
+	char below[KIT_PATH_ROOM];
+
+	kit_path(below, f->drive, "below");
+	assert_int_equal(mkdir(below, 0755), 0);
+	kit_start(&f->k);
+	f->started = true;
+	assert_int_equal(kit_drive(&f->k, 1, f->drive, WATCH_FANOTIFY)->o.type, OBSERVED_READY);
+	assert_int_equal(prlimit(f->k.pid, RLIMIT_NOFILE, &none, NULL), 0);
+	kit_write(below, "hidden", "x");
+	kit_barrier(&f->k);
+	assert_null(kit_last(&f->k, OBSERVED_ENTRY, "hidden"));
+	assert_true(kit_count(&f->k, OBSERVED_OVERFLOW, NULL) > 0);
+	assert_int_equal(prlimit(f->k.pid, RLIMIT_NOFILE, &enough, NULL), 0);
+	kit_write(below, "seen", "x");
+	kit_barrier(&f->k);
+	assert_non_null(kit_last(&f->k, OBSERVED_ENTRY, "seen"));
+}
+
 /* FUSE: only inotify, weak ids, late events. */
 static bool run_bindfs(const char *from, const char *to)
 {
@@ -333,6 +424,9 @@ int main(void)
 		claim(test_another_mount_at_the_same_place_is_another_root),
 		claim(test_mount_inside_a_drive_is_told_and_not_entered),
 		claim(test_drives_behind_bind_mounts_are_told_apart),
+		claim(test_a_root_that_is_deleted_concerns_its_drive_alone),
+		claim(test_a_root_that_is_renamed_concerns_its_drive_alone),
+		claim(test_a_shortage_hides_a_directory_for_no_longer_than_it_lasts),
 		claim(test_fuse_is_watched_by_inotify_with_weak_ids),
 		claim(test_overlay_is_watched),
 	};
