@@ -154,11 +154,20 @@ void watched_offline(struct watched *w, const char *why)
 	watched_set_state(w, DRIVE_OFFLINE, text);
 }
 
+/* A swap of file systems shows in nothing else where birth times are not recorded: all roots look alike. */
+static bool is_other_volume(const struct watched *w, const struct observation *o)
+{
+	_Static_assert(sizeof(o->volume) == sizeof(w->row.volume), "one is copied into the other");
+	return w->row.has_volume && o->has_volume && memcmp(w->row.volume, o->volume, VOLUME_BYTES) != 0;
+}
+
 /* Is this the directory that was indexed?  A weak id proves nothing, so it is believed. */
 static bool is_known_root(const struct watched *w, const struct observation *o)
 {
 	struct file_id known;
 
+	if (is_other_volume(w, o))
+		return false;
 	if (!w->row.has_root || (o->flags & WATCH_WEAK_IDS) != 0)
 		return true;
 	memcpy(&known, &w->row.root_id, sizeof(known));
@@ -177,12 +186,40 @@ static int record_root(struct watched *w, const struct observation *o)
 	memcpy(&w->row.root_id, &o->id, sizeof(w->row.root_id));
 	w->row.root_birth = (struct node_time){o->state.birth.seconds, o->state.birth.nanoseconds};
 	w->row.has_root = true;
+	w->row.has_volume |= o->has_volume;
+	if (o->has_volume)
+		memcpy(w->row.volume, o->volume, VOLUME_BYTES);
 	root.id = w->row.root_id;
 	root.name = root.target = "";
 	root.name_len = root.target_len = 0;
 	root.state.kind = NODE_DIR;
 	r = index_update(txn, &root);
 	return r == 0 ? drives_update(txn, &w->row) : r;
+}
+
+static const char *why_another(const struct watched *w, const struct observation *o)
+{
+	if (is_other_volume(w, o))
+		return "another file system is at its path: the tree is kept as it was; mount its own one "
+		       "again, or give the new one a drive name of its own";
+	return "another directory is at its path: the tree is kept as it was; put the old one back, or give "
+	       "the new one a drive name of its own";
+}
+
+static const char *why_gone(int error)
+{
+	switch (error) {
+	case -ENOENT:
+	case -ENOTDIR:
+		return "its directory is not there any more (renamed or deleted): the tree is kept as it was "
+		       "until it is back";
+	case -ENODEV:
+	case -ESTALE:
+		return "its file system was unmounted, or its path leads to something else: the tree is "
+		       "kept as it was until it is back";
+	default:
+		return "its directory cannot be opened any more: the tree is kept as it was until it can";
+	}
 }
 
 static int make_machine(struct watched *w, bool weak_ids)
@@ -217,10 +254,7 @@ static void on_ready(struct watched *w, const struct observation *o)
 	w->backend = o->backend;
 	w->weak_barrier = (o->flags & WATCH_WEAK_BARRIER) != 0;
 	if (!is_known_root(w, o)) {
-		watched_offline(
-			w,
-			"another directory is mounted or was made at its path: the tree is kept as it was; "
-			"put the old one back, or give the new one a drive name of its own");
+		watched_offline(w, why_another(w, o));
 		return;
 	}
 	w->had_ready = true;
@@ -278,9 +312,7 @@ void watched_observe(struct watched *w, const struct observation *o)
 		return;
 	case OBSERVED_ROOT_GONE:
 		if (w->machine != NULL)
-			watched_offline(w, "its directory is not there any more (unmounted, renamed or "
-					   "deleted): the tree is "
-					   "kept as it was until it is back");
+			watched_offline(w, why_gone(o->error));
 		return;
 	case OBSERVED_ENTRY:
 	case OBSERVED_GONE:

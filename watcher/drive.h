@@ -26,6 +26,8 @@ struct watch_drive {
 	struct backend *backend;
 	char fs_type[32];
 	unsigned flags; /* WATCH_WEAK_* */
+	bool has_volume;
+	uint8_t volume[VOLUME_BYTES]; /* UUID of its file system */
 	bool lost; /* its root could not be opened when there were events: if it is there after all, some of
 		    * them may have been its own */
 };

@@ -17,7 +17,7 @@
 
 #include "watcher/file_id.h"
 
-enum { OBSERVATION_VERSION = 2, OBSERVATION_FRAME_MAX = 16384 };
+enum { OBSERVATION_VERSION = 2, OBSERVATION_FRAME_MAX = 16384, VOLUME_BYTES = 16 };
 
 enum entry_kind { ENTRY_FILE = 1, ENTRY_DIR = 2, ENTRY_SYMLINK = 3 };
 
@@ -94,6 +94,8 @@ struct observation {
 	size_t target_len;
 	const char *text; /* READY: file system type, and why not fanotify; FAILED: the reason; for people */
 	size_t text_len;
+	bool has_volume; /* READY: `volume` is the UUID of the file system that the root lies on */
+	uint8_t volume[VOLUME_BYTES];
 };
 
 enum request_type {

@@ -176,16 +176,18 @@ static void emit_ready(struct watcher *w, struct watch_drive *d, const char *why
 	char text[512];
 	int n = snprintf(text, sizeof(text), why == NULL ? "%s" : "%s, not by fanotify: %s", d->fs_type, why);
 
-	channel_emit(
-		w->channel,
-		&(struct observation){.type = OBSERVED_READY,
-				      .drive = d->number,
-				      .flags = (uint16_t)d->flags,
-				      .backend = d->backend->kind,
-				      .id = d->root,
-				      .state = d->state,
-				      .text = text,
-				      .text_len = (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1});
+	struct observation o = {.type = OBSERVED_READY,
+				.drive = d->number,
+				.flags = (uint16_t)d->flags,
+				.backend = d->backend->kind,
+				.id = d->root,
+				.state = d->state,
+				.text = text,
+				.has_volume = d->has_volume};
+
+	o.text_len = (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1;
+	memcpy(o.volume, d->volume, sizeof(o.volume));
+	channel_emit(w->channel, &o);
 }
 
 static int attach_best(struct watcher *w, struct watch_drive *d, enum watch_backend wanted, const char **why)

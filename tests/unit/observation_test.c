@@ -35,6 +35,8 @@ static struct observation sample(enum observation_type type)
 		.target_len = 13,
 		.text = "ext4",
 		.text_len = 4,
+		.has_volume = true,
+		.volume = {1, 2, [15] = 255},
 	};
 
 	o.flags = type == OBSERVED_READY ? WATCH_WEAK_IDS | WATCH_WEAK_BARRIER
@@ -109,6 +111,12 @@ static void test_each_type_carries_its_parts(void **state)
 	assert_int_equal(out.flags, WATCH_WEAK_IDS | WATCH_WEAK_BARRIER);
 	assert_int_equal(out.text_len, 4);
 	assert_memory_equal(out.text, "ext4", 4);
+	assert_true(out.has_volume);
+	assert_memory_equal(out.volume, in.volume, VOLUME_BYTES);
+	in.has_volume = false;
+	assert_true(observation_encode(&in, buf, sizeof(buf)) > 0);
+	assert_true(observation_decode(&out, buf, sizeof(buf)) > 0);
+	assert_false(out.has_volume);
 }
 
 static void test_every_shorter_input_asks_for_more(void **state)

@@ -1,0 +1,155 @@
+"""Drives that are mounts, come and go, and have others inside."""
+import os
+import shutil
+import subprocess
+import unittest
+
+from harness import DaemonCase
+
+
+def run(*command):
+    result = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if result.returncode != 0:
+        raise unittest.SkipTest(f"{' '.join(map(str, command))}: {result.stderr.strip()}")
+    return result.stdout.strip()
+
+
+class MountCase(DaemonCase):
+    """Mounts what it likes below its directory; at the end all of it is unmounted again."""
+
+    def setUp(self):
+        if os.getuid() != 0:
+            raise unittest.SkipTest("mounting needs root")
+        self.mounted = set()
+        super().setUp()
+
+    def forget(self, path):
+        if path in self.mounted:
+            subprocess.run(["umount", "--lazy", path], capture_output=True)
+
+    def image(self, name, kind="ext4", *options):
+        """A file system in a file."""
+        if not shutil.which(f"mkfs.{kind}"):
+            raise unittest.SkipTest(f"there is no mkfs.{kind}")
+        path = self.work / name
+        with open(path, "wb") as file:
+            file.truncate((320 if kind == "xfs" else 64) << 20)
+        run(f"mkfs.{kind}", "-q", *options, str(path))
+        return path
+
+    def mount(self, *arguments):
+        run("mount", *map(str, arguments))
+        self.mounted.add(str(arguments[-1]))
+        self.addCleanup(self.forget, str(arguments[-1]))        # before the directory goes
+
+    def unmount(self, path, *options):
+        """Whoever is just looking at it makes it busy for a moment."""
+        while True:
+            result = subprocess.run(["umount", *options, str(path)], capture_output=True, text=True)
+            if result.returncode == 0:
+                break
+            assert "busy" in result.stderr, result.stderr
+        self.mounted.discard(str(path))
+
+    def await_status(self, match, drive="music"):
+        """Ask until the status is as it should be; what it is then."""
+        live = self.daemon.connect()
+        while True:
+            status = self.daemon.status(drive)
+            if match(status):
+                return status
+            live.ping()
+
+    def await_state(self, state, drive="music"):
+        return self.await_status(lambda status: status["state"] == state, drive)
+
+
+class OfflineTest(MountCase):
+    """The drive is the root of a mount of its own."""
+
+    kind, options = "ext4", ()
+
+    def make_root(self):
+        root = self.work / "drive"
+        root.mkdir()
+        self.disk = self.image("disk", self.kind, *self.options)
+        self.mount("-o", "loop", self.disk, root)
+        return root
+
+    def begin(self):
+        (self.root / "album").mkdir()
+        (self.root / "album" / "song").write_text("la")
+        self.daemon.start()
+        self.live = self.replica().from_snapshot().settle()
+        self.before = self.live.tree.states()
+
+    def assert_frozen(self):
+        """Nothing is told of a drive that is not there."""
+        now = self.replica(self.daemon.connect()).from_snapshot()
+        self.assertEqual(now.tree.states(), self.before)
+
+    def assert_recovers(self):
+        """It is live again, all that happened is told, and nothing else."""
+        (self.root / "news").write_text("x")
+        self.await_state("live")
+        self.assert_truth(self.live)
+        self.assertEqual([item["path"] for item in self.live.events("drive.file.created")], ["news"])
+        self.assertEqual(self.live.events("drive.file.deleted", "drive.file.moved"), [])
+
+    def test_unmounted_and_mounted_again(self):
+        self.begin()
+        self.unmount(self.root)
+        status = self.await_state("offline")
+        self.assertIn("path", status["why"])
+        self.assert_frozen()
+        self.mount("-o", "loop", self.disk, self.root)
+        self.assert_recovers()
+
+    def test_unmounted_lazily(self):
+        self.begin()
+        with open(self.root / "album" / "song"):
+            self.unmount(self.root, "--lazy")
+            self.await_state("offline")
+            self.assert_frozen()
+        self.mount("-o", "loop", self.disk, self.root)
+        self.assert_recovers()
+
+    def test_another_file_system_with_the_same_inode_numbers_in_its_place(self):
+        other = self.image("other", self.kind, *self.options)
+        self.begin()
+        self.unmount(self.root)
+        self.await_state("offline")
+        self.mount("-o", "loop", other, self.root)
+        self.await_status(lambda status: "another file system" in status.get("why", ""))
+        self.assert_frozen()
+        self.unmount(self.root)
+        self.mount("-o", "loop", self.disk, self.root)
+        self.assert_recovers()
+
+    def test_swapped_while_the_daemon_was_down(self):
+        other = self.image("other", self.kind, *self.options)
+        self.begin()
+        self.daemon.stop()
+        self.unmount(self.root)
+        self.mount("-o", "loop", other, self.root)
+        self.daemon.start()
+        self.live.resume(self.daemon.connect())
+        self.await_status(lambda status: "another file system" in status.get("why", ""))
+        self.assert_frozen()
+        self.unmount(self.root)
+        self.mount("-o", "loop", self.disk, self.root)
+        self.assert_recovers()
+
+
+class OfflineWithoutBirthTimeTest(OfflineTest):
+    """All roots of such file systems look alike, but for the file system's UUID."""
+
+    options = ("-I", "128")
+
+
+class OfflineXfsTest(OfflineTest):
+    kind = "xfs"
+
+
+if __name__ == "__main__":
+    unittest.main()
