@@ -97,6 +97,10 @@ static void observed(struct watch *w, const struct observation *o)
 		break;
 	case OBSERVED_BATCH_END:
 		return;
+	case OBSERVED_REMOUNT:
+		for (size_t i = 0; i < w->drive_count; i++)
+			watched_observe(w->drives[i], o);
+		return;
 	case OBSERVED_READY:
 		w->deaths = 0;
 		break;

@@ -114,7 +114,9 @@ static void on_missed(void *context, int error)
 
 void watched_set_state(struct watched *w, enum drive_state state, const char *why)
 {
-	if (w->state != state) {
+	bool other_why = state == DRIVE_OFFLINE && strcmp(w->why, why) != 0;
+
+	if (w->state != state || other_why) {
 		if (state == DRIVE_OFFLINE || state == DRIVE_DEGRADED ||
 		    (state == DRIVE_LIVE && w->state != DRIVE_RECONCILING))
 			engine_log("drive %s is %s%s%s", w->row.name, drive_state_name(state),
@@ -313,6 +315,10 @@ void watched_observe(struct watched *w, const struct observation *o)
 	case OBSERVED_ROOT_GONE:
 		if (w->machine != NULL)
 			watched_offline(w, why_gone(o->error));
+		return;
+	case OBSERVED_REMOUNT:
+		if (w->machine == NULL && w->retry_ms != UINT64_MAX) /* else it is being asked for already */
+			w->retry_ms = engine_now_ms();
 		return;
 	case OBSERVED_ENTRY:
 	case OBSERVED_GONE:

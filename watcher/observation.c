@@ -46,6 +46,7 @@ static const uint16_t observation_parts[] = {
 	[OBSERVED_ROOT_GONE] = HAS_DRIVE | HAS_ERROR,
 	[OBSERVED_FAILED] = HAS_DRIVE | HAS_ERROR | HAS_TEXT,
 	[OBSERVED_FILE] = HAS_DRIVE | HAS_ID | HAS_STATE,
+	[OBSERVED_REMOUNT] = 0,
 };
 
 static const uint16_t request_parts[] = {

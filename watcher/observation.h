@@ -55,6 +55,8 @@ enum observation_type {
 	OBSERVED_FAILED = 11, /* this drive cannot be watched: `error` and `text`; no READY comes */
 	OBSERVED_FILE = 12,   /* fanotify: the file `id`, changed under a name that it has no more, is `state`
 			       * under its others, if the drive has any */
+	OBSERVED_REMOUNT =
+		13, /* the mounts of this machine changed: a drive that failed or went may be there now */
 };
 
 /* Flags of an ENTRY. */
@@ -79,7 +81,7 @@ enum watch_backend { WATCH_AUTO = 0, WATCH_FANOTIFY = 1, WATCH_INOTIFY = 2 };
 
 struct observation {
 	enum observation_type type;
-	uint16_t drive; /* 0 in BATCH_END and BARRIER, and in an OVERFLOW that concerns all */
+	uint16_t drive; /* 0 in BATCH_END, BARRIER and REMOUNT, and in an OVERFLOW that concerns all */
 	uint16_t flags;
 	uint32_t request;           /* SCAN_*, LOOKED, BARRIER */
 	int32_t error;              /* 0 or -errno */

@@ -50,6 +50,7 @@ struct watcher {
 	struct pollfd *polls;
 	size_t poll_count;
 	bool check;     /* a root may have gone */
+	bool remounted; /* mounts changed */
 	unsigned wakes; /* in quick succession */
 	uint64_t last_read_ns;
 	struct crawl crawl;
@@ -285,6 +286,13 @@ static void check_roots(struct watcher *w)
 						 .type = OBSERVED_ROOT_GONE, .drive = d->number, .error = r});
 		drop_drive(w, d);
 	}
+}
+
+/* After the roots were checked: what is told of a drive that went comes first. */
+static void notice_mounts(struct watcher *w)
+{
+	w->remounted = false;
+	channel_emit(w->channel, &(struct observation){.type = OBSERVED_REMOUNT});
 }
 
 /* Scans of directories that were nowhere may work when some were found. */
@@ -569,13 +577,16 @@ static int run(struct watcher *w)
 			continue;
 		if (w->polls[0].revents != 0)
 			channel_receive(w->channel);
-		if (r == 0 || w->polls[1].revents != 0)
+		w->remounted |= w->polls[1].revents != 0;
+		if (r == 0 || w->remounted)
 			w->check = true;
 		read_backends(w);
 		if (r == 0)
 			read_unsettled(w);
 		if (take_doubts(w)) /* before a look: where the root is gone nothing else is */
 			check_roots(w);
+		if (w->remounted)
+			notice_mounts(w);
 		serve_urgent(w);
 		if (take_doubts(w))
 			check_roots(w);

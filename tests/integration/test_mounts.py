@@ -2,6 +2,7 @@
 import os
 import shutil
 import subprocess
+import time
 import unittest
 
 from harness import DaemonCase
@@ -90,8 +91,10 @@ class OfflineTest(MountCase):
 
     def assert_recovers(self):
         """It is live again, all that happened is told, and nothing else."""
+        began = time.monotonic()
         (self.root / "news").write_text("x")
         self.await_state("live")
+        self.assertLess(time.monotonic() - began, 3, "it is asked for again every 5 s, but a mount is noticed")
         self.assert_truth(self.live)
         self.assertEqual([item["path"] for item in self.live.events("drive.file.created")], ["news"])
         self.assertEqual(self.live.events("drive.file.deleted", "drive.file.moved"), [])
