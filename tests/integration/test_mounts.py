@@ -65,17 +65,10 @@ class MountCase(DaemonCase):
         return self.await_status(lambda status: status["state"] == state, drive)
 
 
-class OfflineTest(MountCase):
-    """The drive is the root of a mount of its own."""
+class AwayCase(MountCase):
+    """A drive goes, and comes back."""
 
-    kind, options = "ext4", ()
-
-    def make_root(self):
-        root = self.work / "drive"
-        root.mkdir()
-        self.disk = self.image("disk", self.kind, *self.options)
-        self.mount("-o", "loop", self.disk, root)
-        return root
+    patience = 3        # a mount is noticed at once
 
     def begin(self):
         (self.root / "album").mkdir()
@@ -94,10 +87,14 @@ class OfflineTest(MountCase):
         began = time.monotonic()
         (self.root / "news").write_text("x")
         self.await_state("live")
-        self.assertLess(time.monotonic() - began, 3, "it is asked for again every 5 s, but a mount is noticed")
+        self.assertLess(time.monotonic() - began, self.patience)
         self.assert_truth(self.live)
         self.assertEqual([item["path"] for item in self.live.events("drive.file.created")], ["news"])
         self.assertEqual(self.live.events("drive.file.deleted", "drive.file.moved"), [])
+
+
+class MountedAgain:
+    """What holds of every root that is a mount of its own: mount_root() mounts it."""
 
     def test_unmounted_and_mounted_again(self):
         self.begin()
@@ -105,7 +102,7 @@ class OfflineTest(MountCase):
         status = self.await_state("offline")
         self.assertIn("path", status["why"])
         self.assert_frozen()
-        self.mount("-o", "loop", self.disk, self.root)
+        self.mount_root()
         self.assert_recovers()
 
     def test_unmounted_lazily(self):
@@ -114,8 +111,62 @@ class OfflineTest(MountCase):
             self.unmount(self.root, "--lazy")
             self.await_state("offline")
             self.assert_frozen()
-        self.mount("-o", "loop", self.disk, self.root)
+        self.mount_root()
         self.assert_recovers()
+
+    def test_another_mount_over_it(self):
+        self.begin()
+        self.mount("-t", "tmpfs", "none", self.root)
+        (self.root / "foreign").touch()
+        self.await_status(lambda status: "another" in status.get("why", ""))
+        self.assert_frozen()
+        self.unmount(self.root)
+        self.assert_recovers()
+
+    def test_mounted_read_only_and_back(self):
+        """Whoever only reads has nothing to do with that."""
+        self.begin()
+        self.remount("ro")
+        self.live.settle()
+        self.assertEqual(self.daemon.status("music")["state"], "live")
+        self.remount("rw")
+        (self.root / "news").write_text("x")
+        self.assert_truth(self.live)
+        self.assertEqual(len(self.live.log), 1)
+
+    def remount(self, how):
+        run("mount", "-o", f"remount,bind,{how}", str(self.root))
+
+
+class OfflineBindTest(AwayCase, MountedAgain):
+    def make_root(self):
+        self.root = self.work / "drive"
+        self.root.mkdir()
+        (self.work / "shown").mkdir()
+        self.mount_root()
+        return self.root
+
+    def mount_root(self):
+        self.mount("--bind", self.work / "shown", self.root)
+
+
+class OfflineTest(AwayCase, MountedAgain):
+    """A file system of its own."""
+
+    kind, options = "ext4", ()
+
+    def make_root(self):
+        self.root = self.work / "drive"
+        self.root.mkdir()
+        self.disk = self.image("disk", self.kind, *self.options)
+        self.mount_root()
+        return self.root
+
+    def mount_root(self):
+        self.mount("-o", "loop", self.disk, self.root)
+
+    def remount(self, how):
+        run("mount", "-o", f"remount,{how}", str(self.root))
 
     def test_another_file_system_with_the_same_inode_numbers_in_its_place(self):
         other = self.image("other", self.kind, *self.options)
@@ -126,7 +177,7 @@ class OfflineTest(MountCase):
         self.await_status(lambda status: "another file system" in status.get("why", ""))
         self.assert_frozen()
         self.unmount(self.root)
-        self.mount("-o", "loop", self.disk, self.root)
+        self.mount_root()
         self.assert_recovers()
 
     def test_swapped_while_the_daemon_was_down(self):
@@ -140,7 +191,7 @@ class OfflineTest(MountCase):
         self.await_status(lambda status: "another file system" in status.get("why", ""))
         self.assert_frozen()
         self.unmount(self.root)
-        self.mount("-o", "loop", self.disk, self.root)
+        self.mount_root()
         self.assert_recovers()
 
 
@@ -152,6 +203,71 @@ class OfflineWithoutBirthTimeTest(OfflineTest):
 
 class OfflineXfsTest(OfflineTest):
     kind = "xfs"
+
+
+class RenamedTest(AwayCase):
+    """A drive that is a directory like others."""
+
+    patience = 15       # no event tells that it is back: it is asked for every 5 s
+
+    def make_root(self):
+        root = self.work / "parent" / "drive"
+        root.mkdir(parents=True)
+        return root
+
+    def test_renamed_away_and_back(self):
+        self.begin()
+        away = self.root.with_name("away")
+        self.root.rename(away)
+        self.assertIn("renamed", self.await_state("offline")["why"])
+        self.assert_frozen()
+        away.rename(self.root)
+        self.assert_recovers()
+
+    def test_renamed_and_another_made_in_its_place(self):
+        self.begin()
+        away = self.root.with_name("away")
+        self.root.rename(away)
+        self.root.mkdir()
+        (self.root / "foreign").touch()
+        self.await_status(lambda status: "another directory" in status.get("why", ""))
+        self.assert_frozen()
+        (self.root / "foreign").unlink()
+        self.root.rmdir()
+        away.rename(self.root)
+        self.assert_recovers()
+
+    def test_its_parent_renamed(self):
+        self.begin()
+        away = self.root.parent.with_name("away")
+        self.root.parent.rename(away)
+        self.await_state("offline")
+        self.assert_frozen()
+        away.rename(self.root.parent)
+        self.assert_recovers()
+
+    def test_deleted_and_made_anew(self):
+        self.begin()
+        shutil.rmtree(self.root)
+        self.await_state("offline")
+        self.root.mkdir()
+        status = self.await_status(lambda status: "another directory" in status.get("why", ""))
+        self.assertEqual(status["state"], "offline")
+
+    def test_a_neighbour_on_the_same_file_system_goes_on(self):
+        other = self.work / "other"
+        other.mkdir()
+        (other / "kept").touch()
+        self.daemon.drives["other"] = other
+        self.daemon.write_config()
+        self.begin()
+        neighbour = self.replica(drive="other").from_snapshot().settle()
+        self.root.rename(self.root.with_name("away"))
+        self.await_state("offline")
+        (other / "more").touch()
+        self.assert_truth(neighbour)
+        self.assertEqual(self.daemon.status("other")["state"], "live")
+        self.assertEqual([item["event"] for item in neighbour.log], ["drive.file.created"])
 
 
 if __name__ == "__main__":
