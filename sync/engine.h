@@ -62,7 +62,9 @@ struct drive_status {
 	enum watch_backend backend; /* WATCH_AUTO until it is known */
 	enum drive_state state;
 	bool weak_barrier;
-	char why[256]; /* for people, when degraded or offline, or why not fanotify; else empty */
+	char why[256];   /* for people, when degraded or offline, or why not fanotify; else empty */
+	unsigned mounts; /* other file systems that are mounted inside, one of them at … */
+	char mounted_at[256];
 	uint64_t entries, pending;
 	struct run_row *last_run; /* NULL: none yet; freed with the news */
 };

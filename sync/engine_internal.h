@@ -94,6 +94,8 @@ struct watched {
 	bool incomplete; /* something could not be read: until a run of all completes nobody knows the truth
 			  */
 	char incomplete_why[256];
+	unsigned mounts; /* other file systems that are mounted inside, one of them there: */
+	char mounted_at[256];
 	uint64_t retry_ms; /* offline: when to try again */
 	struct run run, queued;
 	struct run_row last_run;

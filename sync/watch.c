@@ -112,6 +112,7 @@ static void observed(struct watch *w, const struct observation *o)
 	case OBSERVED_ROOT_GONE:
 	case OBSERVED_FAILED:
 	case OBSERVED_FILE:
+	case OBSERVED_MOUNTS:
 		break;
 	}
 	drive = find_drive(w, o->drive);

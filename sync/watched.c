@@ -152,6 +152,7 @@ void watched_offline(struct watched *w, const char *why)
 	drive_free(w->machine);
 	w->machine = NULL;
 	w->retry_ms = engine_now_ms() + OFFLINE_RETRY_MS;
+	w->mounts = 0;
 	barriers_fail(w, -EAGAIN);
 	watched_set_state(w, DRIVE_OFFLINE, text);
 }
@@ -260,6 +261,7 @@ static void on_ready(struct watched *w, const struct observation *o)
 		return;
 	}
 	w->had_ready = true;
+	w->mounts = 0; /* told anew */
 	engine_log("drive %s: watching %s with %s (%.*s)", w->row.name, w->config->path,
 		   o->backend == WATCH_FANOTIFY ? "fanotify" : "inotify", (int)o->text_len, o->text);
 	w->why[0] = '\0'; /* only what an administrator might want to change */
@@ -319,6 +321,12 @@ void watched_observe(struct watched *w, const struct observation *o)
 	case OBSERVED_REMOUNT:
 		if (w->machine == NULL && w->retry_ms != UINT64_MAX) /* else it is being asked for already */
 			w->retry_ms = engine_now_ms();
+		return;
+	case OBSERVED_MOUNTS:
+		w->mounts = o->count;
+		snprintf(w->mounted_at, sizeof(w->mounted_at), "%.*s", (int)o->text_len,
+			 o->text == NULL ? "" : o->text);
+		w->dirty = true;
 		return;
 	case OBSERVED_ENTRY:
 	case OBSERVED_GONE:

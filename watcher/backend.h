@@ -52,6 +52,9 @@ struct backend_ops {
 	ssize_t (*read)(struct backend *b);
 	/* Does the kernel still watch this drive?  Asked after mounts changed. */
 	bool (*alive)(struct backend *b, struct watch_drive *d);
+	/* Directories of d became mount points or ceased to be: what was remembered of where others lie may
+	 * be wrong.  NULL: nothing is remembered. */
+	void (*mounts_changed)(struct backend *b, struct watch_drive *d);
 	void (*free)(struct backend *b);
 };
 

@@ -131,6 +131,7 @@ void watch_drive_free(struct watch_drive *d)
 	if (d == NULL)
 		return;
 	watch_drive_rest(d);
+	mounts_clear(&d->nested);
 	free(d->path);
 	free(d);
 }

@@ -217,7 +217,7 @@ static struct watch_drive *discover(struct fanotify_group *g, const struct file_
 			continue;
 		fd = inside = open_dir_by_id(d, dir, O_PATH);
 		if (fd >= 0) {
-			inside = place_inside(fd, file_id_inode(&d->root), d->rule.device);
+			inside = place_inside(fd, file_id_inode(&d->root), d->rule.device, d->mount);
 			close(fd);
 		}
 		if (inside == 1)
@@ -670,6 +670,16 @@ static bool group_alive(struct backend *b, struct watch_drive *d)
 	       fanotify_mark(b->fd, FAN_MARK_REMOVE | FAN_MARK_FILESYSTEM, FAN_ACCESS, fd, NULL) == 0;
 }
 
+/* What lies below a mount point is not in the drive, as long as it is one. */
+static void group_mounts_changed(struct backend *b, struct watch_drive *d)
+{
+	struct fanotify_group *g = group_of(b);
+
+	(void)d;
+	forget_known(g);
+	known_clear(&g->outside);
+}
+
 static void group_free(struct backend *b)
 {
 	struct fanotify_group *g = group_of(b);
@@ -691,6 +701,7 @@ static const struct backend_ops group_ops = {
 	.saw = group_saw,
 	.read = group_read,
 	.alive = group_alive,
+	.mounts_changed = group_mounts_changed,
 	.free = group_free,
 };
 

@@ -1,7 +1,7 @@
 /* One table says which parts each type of frame has; encoder and decoder follow it in the same order, and a
  * decoded frame holds exactly these parts and not a byte more.  Parts, in order: flags u16 | backend u8 |
  * request u32 | error i32 | dir id | id id | state | name u16+bytes | target u16+bytes | text u16+bytes (an
- * id is u8 length + bytes) | volume u8 length (0 or 16) + bytes */
+ * id is u8 length + bytes) | volume u8 length (0 or 16) + bytes | count u32 */
 #include "watcher/observation.h"
 
 #include <errno.h>
@@ -21,6 +21,7 @@ enum {
 	HAS_TARGET = 1 << 9, /* of a symlink; there, empty, for every other kind too */
 	HAS_TEXT = 1 << 10,
 	HAS_VOLUME = 1 << 11,
+	HAS_COUNT = 1 << 12,
 };
 
 enum {
@@ -47,6 +48,7 @@ static const uint16_t observation_parts[] = {
 	[OBSERVED_FAILED] = HAS_DRIVE | HAS_ERROR | HAS_TEXT,
 	[OBSERVED_FILE] = HAS_DRIVE | HAS_ID | HAS_STATE,
 	[OBSERVED_REMOUNT] = 0,
+	[OBSERVED_MOUNTS] = HAS_DRIVE | HAS_TEXT | HAS_COUNT,
 };
 
 static const uint16_t request_parts[] = {
@@ -265,6 +267,8 @@ int observation_encode(const struct observation *o, uint8_t *buf, size_t room)
 		put_string(&w, o->text, o->text_len);
 	if (has & HAS_VOLUME)
 		put_volume(&w, o);
+	if (has & HAS_COUNT)
+		wire_put(&w, o->count, 4);
 	return end_frame(&w, buf);
 }
 
@@ -307,6 +311,8 @@ static void get_observation(struct wire_reader *r, struct observation *o, unsign
 		get_string(r, 0, OBSERVATION_FRAME_MAX, &o->text, &o->text_len);
 	if (has & HAS_VOLUME)
 		get_volume(r, o);
+	if (has & HAS_COUNT)
+		o->count = (uint32_t)wire_get(r, 4);
 }
 
 int observation_decode(struct observation *out, const uint8_t *buf, size_t len)

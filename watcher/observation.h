@@ -57,6 +57,8 @@ enum observation_type {
 			       * under its others, if the drive has any */
 	OBSERVED_REMOUNT =
 		13, /* the mounts of this machine changed: a drive that failed or went may be there now */
+	OBSERVED_MOUNTS = 14, /* `count` other file systems are mounted inside the drive, `text` is the path
+			       * of one of them; after READY, and when that changes */
 };
 
 /* Flags of an ENTRY. */
@@ -96,6 +98,7 @@ struct observation {
 	size_t target_len;
 	const char *text; /* READY: file system type, and why not fanotify; FAILED: the reason; for people */
 	size_t text_len;
+	uint32_t count;  /* MOUNTS */
 	bool has_volume; /* READY: `volume` is the UUID of the file system that the root lies on */
 	uint8_t volume[VOLUME_BYTES];
 };

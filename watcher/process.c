@@ -237,6 +237,17 @@ static void fail_attach(struct watcher *w, const struct watch_drive *d, enum wat
 	emit_failed(w, d->number, error, text);
 }
 
+static void emit_mounts(struct watcher *w, struct watch_drive *d)
+{
+	const char *first = d->nested.count == 0 ? "" : d->nested.at[0].path;
+
+	channel_emit(w->channel, &(struct observation){.type = OBSERVED_MOUNTS,
+						       .drive = d->number,
+						       .count = (uint32_t)d->nested.count,
+						       .text = first,
+						       .text_len = strlen(first)});
+}
+
 static void serve_drive(struct watcher *w, const struct watch_request *q)
 {
 	struct watch_drive *d = find_drive(w, q->drive);
@@ -256,8 +267,12 @@ static void serve_drive(struct watcher *w, const struct watch_request *q)
 	r = attach_best(w, d, q->backend, &why);
 	if (r == 0)
 		r = watch_drive_refresh(d);
-	if (r == 0) {
+	if (r == 0)
+		r = mounts_refresh(d, NULL, NULL); /* before any scan, so that later ones are noticed */
+	if (r >= 0) {
 		emit_ready(w, d, why);
+		if (d->nested.count > 0)
+			emit_mounts(w, d);
 		return;
 	}
 	fail_attach(w, d, q->backend, r, why == NULL ? strerror(-r) : why);
@@ -288,10 +303,53 @@ static void check_roots(struct watcher *w)
 	}
 }
 
+/* Look, and tell it.  Returns as entry_look(). */
+static int look(struct watcher *w, struct watch_drive *d, struct observation *o)
+{
+	char target[ENTRY_TARGET_ROOM];
+	int fd = -ENODEV, r;
+
+	if (d != NULL)
+		fd = d->backend->ops->open_dir(d->backend, d, &o->dir, OPEN_TO_LOOK);
+	r = fd < 0 ? fd : entry_look(fd, o->name, &d->rule, o, target);
+	if (r >= 0) {
+		o->type = r == 0 ? OBSERVED_ENTRY : OBSERVED_GONE;
+		d->backend->ops->saw(d->backend, d, o);
+		channel_emit(w->channel, o);
+	}
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
+static void on_mount_change(void *context, struct watch_drive *d, const struct file_id *dir, const char *name)
+{
+	struct observation o = {.drive = d->number, .dir = *dir, .name = name, .name_len = strlen(name)};
+	int r = look(context, d, &o);
+
+	if (r < 0 && r != -ESTALE)
+		d->lost = d->backend->check = true;
+}
+
 /* After the roots were checked: what is told of a drive that went comes first. */
 static void notice_mounts(struct watcher *w)
 {
+	struct watch_drive *d;
+
 	w->remounted = false;
+	TAILQ_FOREACH(d, &w->drives, link)
+	{
+		int changes = mounts_refresh(d, on_mount_change, w);
+
+		if (changes < 0)
+			d->lost = w->check = true;
+		if (changes <= 0)
+			continue;
+		if (d->backend->ops->mounts_changed != NULL)
+			d->backend->ops->mounts_changed(d->backend, d);
+		emit_mounts(w, d);
+	}
+	channel_end_batch(w->channel);
 	channel_emit(w->channel, &(struct observation){.type = OBSERVED_REMOUNT});
 }
 
@@ -444,22 +502,13 @@ static void serve_look(struct watcher *w, const struct watch_request *q)
 {
 	struct watch_drive *d = find_drive(w, q->drive);
 	struct observation o = {.drive = q->drive, .dir = q->dir, .name_len = q->name_len};
-	char name[256], target[ENTRY_TARGET_ROOM];
-	int fd = -ENODEV, r;
+	char name[256];
+	int r;
 
 	memcpy(name, q->name, q->name_len);
 	name[q->name_len] = 0;
 	o.name = name;
-	if (d != NULL)
-		fd = d->backend->ops->open_dir(d->backend, d, &q->dir, OPEN_TO_LOOK);
-	r = fd < 0 ? fd : entry_look(fd, name, &d->rule, &o, target);
-	if (r >= 0) {
-		o.type = r == 0 ? OBSERVED_ENTRY : OBSERVED_GONE;
-		d->backend->ops->saw(d->backend, d, &o);
-		channel_emit(w->channel, &o);
-	}
-	if (fd >= 0)
-		close(fd);
+	r = look(w, d, &o);
 	o.type = OBSERVED_LOOKED;
 	o.request = q->request;
 	o.error = r < 0 ? r : 0;

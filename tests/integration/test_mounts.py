@@ -270,5 +270,94 @@ class RenamedTest(AwayCase):
         self.assertEqual([item["event"] for item in neighbour.log], ["drive.file.created"])
 
 
+class NestedTest(MountCase):
+    """Other file systems inside a drive."""
+
+    def begin(self):
+        for name in ("kept", "changed", "removed"):
+            (self.root / "inner" / "deep").mkdir(parents=True, exist_ok=True)
+            (self.root / "inner" / "deep" / name).write_text(name)
+        self.mount("--bind", self.root, self.way())     # by which what is covered can still be reached
+        self.daemon.start()
+        self.live = self.replica().from_snapshot().settle()
+
+    def way(self):
+        way = self.work / "way"
+        way.mkdir(exist_ok=True)
+        return way
+
+    def cover(self):
+        self.mount("-t", "tmpfs", "none", self.root / "inner")
+        (self.root / "inner" / "foreign").write_text("x")
+        self.live.until(lambda item: item.get("mount") and item["path"] == "inner")
+        self.live.settle()
+
+    def test_a_mount_over_a_directory_freezes_what_was_in_it(self):
+        self.begin()
+        before = set(self.live.tree.states())
+        self.cover()
+        self.assertEqual(set(self.live.tree.states()), before)
+        self.assertEqual([(item["event"], item["path"]) for item in self.live.log],
+                         [("drive.file.updated", "inner")])
+        warnings = self.await_status(lambda status: status["warnings"])["warnings"]
+        self.assertIn("mounted at inner", warnings[0])
+
+    def test_after_its_end_only_real_differences_are_told(self):
+        self.begin()
+        self.cover()
+        deep = self.way() / "inner" / "deep"
+        (deep / "changed").write_text("another")
+        (deep / "removed").unlink()
+        (deep / "added").touch()
+        self.live.settle()
+        seen = len(self.live.log)
+        self.unmount(self.root / "inner")
+        self.live.until(lambda item: item["event"] == "drive.file.created")
+        self.live.until(lambda item: item["event"] == "drive.file.deleted")
+        self.assert_truth(self.live)
+        told = {(item["event"].rpartition(".")[2], item["path"]) for item in self.live.log[seen:]
+                if item["event"].startswith("drive.")}
+        self.assertEqual(told, {("updated", "inner"), ("updated", "inner/deep/changed"),
+                                ("deleted", "inner/deep/removed"), ("created", "inner/deep/added")})
+        self.await_status(lambda status: not status["warnings"])
+
+    def test_a_mount_that_ends_while_the_daemon_is_down(self):
+        self.begin()
+        self.cover()
+        self.daemon.stop()
+        self.unmount(self.root / "inner")
+        (self.root / "inner" / "deep" / "removed").unlink()
+        seen = len(self.live.log)
+        self.daemon.start()
+        self.live.resume(self.daemon.connect())
+        self.assert_truth(self.live)
+        told = {(item["event"].rpartition(".")[2], item["path"]) for item in self.live.log[seen:]
+                if item["event"].startswith("drive.")}
+        self.assertEqual(told, {("updated", "inner"), ("deleted", "inner/deep/removed")})
+
+    def test_a_mount_that_begins_while_the_daemon_is_down(self):
+        self.begin()
+        self.daemon.stop()
+        self.mount("-t", "tmpfs", "none", self.root / "inner")
+        before = set(self.live.tree.states())
+        self.daemon.start()
+        self.live.resume(self.daemon.connect())
+        self.live.settle()
+        self.assertEqual(set(self.live.tree.states()), before)
+        self.assertEqual(self.live.events("drive.file.deleted", "drive.file.moved", "drive.file.created"), [])
+
+    def test_a_run_deletes_nothing_that_a_mount_covers(self):
+        self.begin()
+        self.cover()
+        before = set(self.live.tree.states())
+        self.daemon.http("POST", "/api/sync/trigger", {"drive": "music"}, token=self.daemon.token("read", "admin"))
+        self.live.until(lambda item: item["event"] == "sync.completed" and item["trigger"] == "manual")
+        self.assertEqual(set(self.live.tree.states()), before)
+
+
+class NestedInotifyTest(NestedTest):
+    settings = {"backend": "inotify"}
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -321,6 +321,7 @@ static void apply(struct kit *k, const struct kit_frame *f)
 	case OBSERVED_ROOT_GONE:
 	case OBSERVED_FAILED:
 	case OBSERVED_REMOUNT:
+	case OBSERVED_MOUNTS:
 		break;
 	}
 }

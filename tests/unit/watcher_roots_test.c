@@ -203,6 +203,94 @@ static void test_mount_inside_a_drive_is_told_and_not_entered(void **state)
 	with_each(mount_inside);
 }
 
+static const struct kit_frame *await_entry(struct fixture *f, const char *name, bool mount)
+{
+	const struct kit_frame *seen;
+
+	do
+		seen = kit_next(&f->k);
+	while (seen->o.type != OBSERVED_ENTRY || strcmp(seen->name, name) != 0 ||
+	       seen->o.state.mount != mount);
+	return seen;
+}
+
+static void mount_over_subdirectory(struct fixture *f, enum watch_backend backend)
+{
+	char parent[KIT_PATH_ROOM], renamed[KIT_PATH_ROOM], inner[KIT_PATH_ROOM], strange[KIT_PATH_ROOM];
+	const struct kit_frame *seen;
+	struct file_id before;
+
+	kit_path(parent, f->drive, "parent");
+	kit_path(renamed, f->drive, "renamed");
+	kit_path(inner, parent, "in ner\\x");
+	mkdir(parent, 0755);
+	mkdir(inner, 0750);
+	kit_write(inner, "covered", "x");
+	begin(f, backend);
+	before = kit_last(&f->k, OBSERVED_ENTRY, "in ner\\x")->o.id;
+	mount_tmpfs(inner);
+	seen = await_entry(f, "in ner\\x", true);
+	assert_true(file_id_is_weak(&seen->o.id));
+	do
+		seen = kit_next(&f->k);
+	while (seen->o.type != OBSERVED_MOUNTS);
+	assert_int_equal(seen->o.count, 1);
+	assert_string_equal(seen->text, "parent/in ner\\x");
+	kit_sync(&f->k);
+	kit_forget(&f->k);
+	assert_int_equal(rename(parent, renamed), 0); /* the mount goes along, and the table shows it there */
+	kit_sync(&f->k);
+	kit_path(strange, renamed, "in ner\\x");
+	assert_int_equal(umount(strange), 0);
+	seen = await_entry(f, "in ner\\x", false);
+	assert_true(file_id_equal(&seen->o.id, &before));
+	assert_int_equal(seen->o.state.mode, 0750);
+	do
+		seen = kit_next(&f->k);
+	while (seen->o.type != OBSERVED_MOUNTS);
+	assert_int_equal(seen->o.count, 0);
+	kit_sync(&f->k);
+	kit_assert_truth(&f->k);
+	assert_int_equal(kit_count(&f->k, OBSERVED_GONE, "covered"), 0);
+}
+
+static void test_mount_over_a_subdirectory_is_noticed_and_its_end_too(void **state)
+{
+	(void)state;
+	with_each(mount_over_subdirectory);
+}
+
+/* By another mount of the same file system what is covered can still be reached. */
+static void test_what_a_mount_covers_is_not_told(void **state)
+{
+	struct fixture *f = *state;
+	char inner[KIT_PATH_ROOM], deep[KIT_PATH_ROOM], way[KIT_PATH_ROOM], covered[KIT_PATH_ROOM];
+
+	kit_path(inner, f->drive, "inner");
+	kit_path(deep, inner, "deep");
+	kit_path(way, f->top, "way");
+	kit_path(covered, way, "inner/deep");
+	mkdir(inner, 0755);
+	mkdir(deep, 0755);
+	mkdir(way, 0755);
+	assert_int_equal(mount(f->drive, way, NULL, MS_BIND, NULL), 0);
+	begin(f, WATCH_FANOTIFY);
+	assert_int_equal(mount(f->other, inner, NULL, MS_BIND, NULL), 0); /* of the same file system */
+	await_entry(f, "inner", true);
+	kit_sync(&f->k);
+	kit_write(covered, "unseen", "x");
+	kit_write(f->drive, "seen", "x");
+	kit_sync(&f->k);
+	assert_non_null(kit_last(&f->k, OBSERVED_ENTRY, "seen"));
+	assert_null(kit_last(&f->k, OBSERVED_ENTRY, "unseen"));
+	assert_int_equal(umount(inner), 0);
+	await_entry(f, "inner", false);
+	kit_sync(&f->k);
+	assert_non_null(kit_last(&f->k, OBSERVED_ENTRY, "unseen"));
+	kit_assert_truth(&f->k);
+	umount2(way, MNT_DETACH);
+}
+
 /* Two drives on two mounts of one file system, the second seen through a bind mount of a directory. */
 static void test_drives_behind_bind_mounts_are_told_apart(void **state)
 {
@@ -423,6 +511,8 @@ int main(void)
 		claim(test_mount_over_the_root_takes_it_away),
 		claim(test_another_mount_at_the_same_place_is_another_root),
 		claim(test_mount_inside_a_drive_is_told_and_not_entered),
+		claim(test_mount_over_a_subdirectory_is_noticed_and_its_end_too),
+		claim(test_what_a_mount_covers_is_not_told),
 		claim(test_drives_behind_bind_mounts_are_told_apart),
 		claim(test_a_root_that_is_deleted_concerns_its_drive_alone),
 		claim(test_a_root_that_is_renamed_concerns_its_drive_alone),
