@@ -86,7 +86,8 @@ struct engine_options {
 	struct starter *starter; /* borrowed; used by the engine's thread alone */
 	const struct engine_drive *drives;
 	size_t drive_count;
-	struct mailbox *news; /* borrowed; outlives the engine */
+	struct mailbox *news;  /* borrowed; outlives the engine */
+	const char *state_dir; /* absolute; borrowed.  Our own writes in it are to wake no watcher */
 };
 
 /* Opens streams and drives in the store (so an error here is told before anything is served), then starts the

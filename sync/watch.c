@@ -225,6 +225,15 @@ void watch_ask_drive(struct watch *w, struct watched *drive)
 						 .name_len = strlen(drive->config->path)});
 }
 
+static void ask_ignore(struct watch *w)
+{
+	const char *path = w->engine->options.state_dir;
+
+	if (path != NULL)
+		watch_request(w, &(struct watch_request){
+					 .type = REQUEST_IGNORE, .name = path, .name_len = strlen(path)});
+}
+
 /* Life and death. */
 
 int watch_start(struct watch *w)
@@ -248,6 +257,7 @@ int watch_start(struct watch *w)
 		return r;
 	w->polling = true;
 	poll_for(w, UV_READABLE);
+	ask_ignore(w);
 	for (size_t i = 0; i < w->drive_count; i++)
 		watch_ask_drive(w, w->drives[i]);
 	watch_flush(w);

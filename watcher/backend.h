@@ -55,6 +55,8 @@ struct backend_ops {
 	/* Directories of d became mount points or ceased to be: what was remembered of where others lie may
 	 * be wrong.  NULL: nothing is remembered. */
 	void (*mounts_changed)(struct backend *b, struct watch_drive *d);
+	/* What happens in that directory is to raise no events.  NULL: it would raise none.  0 or -errno. */
+	int (*ignore)(struct backend *b, int dir_fd);
 	void (*free)(struct backend *b);
 };
 

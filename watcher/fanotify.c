@@ -55,6 +55,9 @@ enum { /* batch_name.seen */
 	 FAN_NONBLOCK | FAN_CLOEXEC)
 #define MARK_MASK                                                                                            \
 	(FAN_CREATE | FAN_DELETE | FAN_RENAME | FAN_MODIFY | FAN_CLOSE_WRITE | FAN_ATTRIB | FAN_ONDIR)
+#ifndef FAN_MARK_IGNORE_SURV /* since Linux 6.0 */
+#define FAN_MARK_IGNORE_SURV (0x00000400 | FAN_MARK_IGNORED_SURV_MODIFY)
+#endif
 #define MARK_ADD (FAN_MARK_ADD | FAN_MARK_FILESYSTEM)
 
 union handle_buffer {
@@ -680,6 +683,16 @@ static void group_mounts_changed(struct backend *b, struct watch_drive *d)
 	known_clear(&g->outside);
 }
 
+/* The mark on the file system goes on to report the rest.  Neither a directory's mark nor its being ignored
+ * reaches further than to what is right in it. */
+static int group_ignore(struct backend *b, int dir_fd)
+{
+	return fanotify_mark(b->fd, FAN_MARK_ADD | FAN_MARK_IGNORE_SURV, MARK_MASK | FAN_EVENT_ON_CHILD,
+			     dir_fd, NULL) == 0
+		       ? 0
+		       : -errno;
+}
+
 static void group_free(struct backend *b)
 {
 	struct fanotify_group *g = group_of(b);
@@ -702,6 +715,7 @@ static const struct backend_ops group_ops = {
 	.read = group_read,
 	.alive = group_alive,
 	.mounts_changed = group_mounts_changed,
+	.ignore = group_ignore,
 	.free = group_free,
 };
 

@@ -56,6 +56,7 @@ static const uint16_t request_parts[] = {
 	[REQUEST_SCAN] = HAS_DRIVE | HAS_REQUEST | HAS_DIR,
 	[REQUEST_LOOK] = HAS_DRIVE | HAS_REQUEST | HAS_DIR | HAS_NAME,
 	[REQUEST_BARRIER] = HAS_REQUEST,
+	[REQUEST_IGNORE] = HAS_NAME,
 };
 
 static void put_id(struct wire_writer *w, const struct file_id *id)
@@ -383,7 +384,7 @@ int watch_request_decode(struct watch_request *out, const uint8_t *buf, size_t l
 		out->request = (uint32_t)wire_get(&r, 4);
 	if (has & HAS_DIR)
 		get_id(&r, &out->dir);
-	if (out->type == REQUEST_DRIVE)
+	if (out->type == REQUEST_DRIVE || out->type == REQUEST_IGNORE)
 		get_path(&r, &out->name, &out->name_len);
 	else if (has & HAS_NAME)
 		get_name(&r, &out->name, &out->name_len);

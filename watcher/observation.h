@@ -109,6 +109,8 @@ enum request_type {
 	REQUEST_SCAN = 2,  /* list one directory, not those below it: `drive`, `request`, `dir` */
 	REQUEST_LOOK = 3,  /* look at one name afresh: `drive`, `request`, `dir`, `name` */
 	REQUEST_BARRIER = 4, /* `request` */
+	REQUEST_IGNORE = 5,  /* what happens in the directory `path`, and in those right below it, is to raise
+			      * no events: it is the daemon's own; sent before any drive */
 };
 
 struct watch_request {
@@ -117,7 +119,7 @@ struct watch_request {
 	uint32_t request;
 	enum watch_backend backend;
 	struct file_id dir;
-	const char *name; /* LOOK: the name; DRIVE: the path; borrowed */
+	const char *name; /* LOOK: the name; DRIVE, IGNORE: the path; borrowed */
 	size_t name_len;
 };
 

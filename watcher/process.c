@@ -26,6 +26,7 @@
 
 #include "watcher/backend.h"
 #include "watcher/crawl.h"
+#include "watcher/ignored.h"
 #include "watcher/starter.h"
 
 enum {
@@ -53,6 +54,7 @@ struct watcher {
 	bool remounted; /* mounts changed */
 	unsigned wakes; /* in quick succession */
 	uint64_t last_read_ns;
+	struct ignored ignored;
 	struct crawl crawl;
 };
 
@@ -124,8 +126,10 @@ static int open_backend(struct watcher *w, struct watch_drive *d, enum watch_bac
 	if (r != 0)
 		return r;
 	(*out)->device = d->rule.device;
-	if (register_backend(w, *out))
+	if (register_backend(w, *out)) {
+		ignored_apply(&w->ignored, *out);
 		return 0;
+	}
 	(*out)->ops->free(*out);
 	*why = strerror(ENOMEM);
 	return -ENOMEM;
@@ -535,6 +539,16 @@ static void serve_barrier(struct watcher *w, const struct watch_request *q)
 	channel_emit(w->channel, &(struct observation){.type = OBSERVED_BARRIER, .request = q->request});
 }
 
+static void serve_ignore(struct watcher *w, const struct watch_request *q)
+{
+	struct backend *b;
+
+	if (ignored_set(&w->ignored, q->name, q->name_len) != 0)
+		return; /* it only costs us time */
+	TAILQ_FOREACH(b, &w->backends, link)
+	ignored_apply(&w->ignored, b);
+}
+
 static void serve_urgent(struct watcher *w)
 {
 	struct watch_request q;
@@ -548,6 +562,8 @@ static void serve_urgent(struct watcher *w)
 			serve_look(w, &q);
 		else if (q.type == REQUEST_BARRIER)
 			serve_barrier(w, &q);
+		else if (q.type == REQUEST_IGNORE)
+			serve_ignore(w, &q);
 	}
 	if (!any)
 		return;
@@ -669,6 +685,7 @@ static void watcher_free(struct watcher *w)
 	while (!TAILQ_EMPTY(&w->drives))
 		drop_drive(w, TAILQ_FIRST(&w->drives));
 	crawl_stop(&w->crawl);
+	ignored_deinit(&w->ignored);
 	channel_free(w->channel);
 	if (w->mountinfo >= 0)
 		close(w->mountinfo);

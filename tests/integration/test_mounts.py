@@ -1,11 +1,13 @@
 """Drives that are mounts, come and go, and have others inside."""
 import os
+import re
 import shutil
 import subprocess
 import time
 import unittest
+from pathlib import Path
 
-from harness import DaemonCase
+from harness import DaemonCase, descendants
 
 
 def run(*command):
@@ -357,6 +359,21 @@ class NestedTest(MountCase):
 
 class NestedInotifyTest(NestedTest):
     settings = {"backend": "inotify"}
+
+
+class StateDirectoryTest(DaemonCase):
+    def test_its_own_commits_do_not_wake_the_watcher(self):
+        """The watcher was told to ignore them: the kernel shows the marks (the unit test shows that they work)."""
+        if os.getuid() != 0:
+            raise unittest.SkipTest("fanotify needs root")
+        self.daemon.start()
+        self.replica().from_snapshot()
+        ignored = set()
+        for info in Path(f"/proc/{descendants(self.daemon.pid)[-1]}/fdinfo").iterdir():
+            for inode, mask in re.findall(r"fanotify ino:([0-9a-f]+).*ignored_mask:([0-9a-f]+)", info.read_text()):
+                if int(mask, 16):
+                    ignored.add(int(inode, 16))
+        self.assertEqual(ignored, {self.daemon.state.stat().st_ino, (self.daemon.state / "store").stat().st_ino})
 
 
 if __name__ == "__main__":

@@ -323,6 +323,10 @@ static void test_requests_come_back_as_they_were(void **state)
 	assert_int_equal(watch_request_decode(&out, buf, sizeof(buf)), n);
 	assert_int_equal(out.backend, WATCH_FANOTIFY);
 	assert_memory_equal(out.name, "/srv/x", 6);
+	in.type = REQUEST_IGNORE;
+	n = watch_request_encode(&in, buf, sizeof(buf));
+	assert_int_equal(watch_request_decode(&out, buf, sizeof(buf)), n);
+	assert_memory_equal(out.name, "/srv/x", 6);
 }
 
 static void test_malformed_requests_are_refused(void **state)

@@ -418,6 +418,12 @@ uint32_t kit_send_look(struct kit *k, uint16_t drive, const struct file_id *dir,
 	return k->request;
 }
 
+void kit_send_ignore(struct kit *k, const char *path)
+{
+	send_request(k,
+		     &(struct watch_request){.type = REQUEST_IGNORE, .name = path, .name_len = strlen(path)});
+}
+
 uint32_t kit_send_barrier(struct kit *k)
 {
 	send_request(k, &(struct watch_request){.type = REQUEST_BARRIER, .request = ++k->request});

@@ -9,9 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -403,6 +405,73 @@ static void test_a_shortage_hides_a_directory_for_no_longer_than_it_lasts(void *
 	assert_non_null(kit_last(&f->k, OBSERVED_ENTRY, "seen"));
 }
 
+/* A descriptor of the watcher's fanotify group. */
+static int borrow_group(pid_t pid)
+{
+	char link[64], target[64];
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0), found = -1;
+
+	for (int fd = 0; fd < 64 && found < 0; fd++) {
+		ssize_t n;
+
+		snprintf(link, sizeof(link), "/proc/%d/fd/%d", (int)pid, fd);
+		n = readlink(link, target, sizeof(target) - 1);
+		target[n < 0 ? 0 : n] = 0;
+		if (strstr(target, "[fanotify]") != NULL)
+			found = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+	}
+	close(pidfd);
+	assert_true(found >= 0);
+	return found;
+}
+
+static int waiting_bytes(int group)
+{
+	int waiting = -1;
+
+	assert_int_equal(ioctl(group, FIONREAD, &waiting), 0);
+	return waiting;
+}
+
+/* On a file system of its own, where nobody else raises events. */
+static void test_what_is_to_be_ignored_raises_no_event(void **state)
+{
+	struct fixture *f = *state;
+	char drive[KIT_PATH_ROOM], own[KIT_PATH_ROOM], store[KIT_PATH_ROOM], file[KIT_PATH_ROOM];
+	int group, fd;
+
+	mount_tmpfs(f->drive);
+	kit_path(drive, f->drive, "drive");
+	kit_path(own, f->drive, "own");
+	kit_path(store, own, "store");
+	kit_path(file, store, "data");
+	mkdir(drive, 0755);
+	mkdir(own, 0700);
+	mkdir(store, 0700);
+	kit_write(store, "data", "x");
+	kit_start(&f->k);
+	f->started = true;
+	kit_send_ignore(&f->k, own);
+	assert_int_equal(kit_drive(&f->k, 1, drive, WATCH_FANOTIFY)->o.type, OBSERVED_READY);
+	kit_barrier(&f->k);
+	group = borrow_group(f->k.pid);
+	assert_int_equal(kill(f->k.pid, SIGSTOP), 0);
+	fd = open(file, O_RDWR);
+	assert_int_equal(pwrite(fd, "y", 1, 0), 1);
+	assert_int_equal(fdatasync(fd), 0);
+	close(fd);
+	kit_write(store, "new", "x");
+	kit_write(own, "new", "x");
+	assert_int_equal(unlink(file), 0);
+	assert_int_equal(waiting_bytes(group), 0);
+	kit_write(drive, "seen", "x");
+	assert_true(waiting_bytes(group) > 0);
+	close(group);
+	assert_int_equal(kill(f->k.pid, SIGCONT), 0);
+	kit_barrier(&f->k);
+	assert_non_null(kit_last(&f->k, OBSERVED_ENTRY, "seen"));
+}
+
 /* FUSE: only inotify, weak ids, late events. */
 static bool run_bindfs(const char *from, const char *to)
 {
@@ -517,6 +586,7 @@ int main(void)
 		claim(test_a_root_that_is_deleted_concerns_its_drive_alone),
 		claim(test_a_root_that_is_renamed_concerns_its_drive_alone),
 		claim(test_a_shortage_hides_a_directory_for_no_longer_than_it_lasts),
+		claim(test_what_is_to_be_ignored_raises_no_event),
 		claim(test_fuse_is_watched_by_inotify_with_weak_ids),
 		claim(test_overlay_is_watched),
 	};
