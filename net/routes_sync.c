@@ -126,6 +126,10 @@ static json_t *drive_json(struct stream *st, struct store_txn *txn)
 			 (json_int_t)(status != NULL ? status->pending : 0), "last_run", last_run(st, txn));
 	if (json != NULL && status != NULL && status->why[0] != '\0')
 		json_object_set_new(json, "why", path_string(status->why));
+	if (json != NULL && status != NULL) {
+		json_object_set_new(json, "queue_bytes", json_integer((json_int_t)status->queue_bytes));
+		json_object_set_new(json, "lag_ms", json_integer(status->lag_ms));
+	}
 	if (json != NULL)
 		json_object_set_new(json, "warnings", warnings(status));
 	if (json != NULL && status != NULL && status->weak_barrier)

@@ -62,8 +62,10 @@ struct drive_status {
 	enum watch_backend backend; /* WATCH_AUTO until it is known */
 	enum drive_state state;
 	bool weak_barrier;
-	char why[256];   /* for people, when degraded or offline, or why not fanotify; else empty */
-	unsigned mounts; /* other file systems that are mounted inside, one of them at … */
+	char why[256];        /* for people, when degraded or offline, or why not fanotify; else empty */
+	uint64_t queue_bytes; /* of events that waited in the kernel, at the worst of the last second … */
+	uint32_t lag_ms;      /* … and for how long */
+	unsigned mounts;      /* other file systems that are mounted inside, one of them at … */
 	char mounted_at[256];
 	uint64_t entries, pending;
 	struct run_row *last_run; /* NULL: none yet; freed with the news */

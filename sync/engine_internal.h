@@ -29,6 +29,7 @@ enum {
 	BULK_COMMIT_MS = 100, /* a first index commits this often, nobody waits for it */
 	PRUNE_LIMIT = 1000,
 	SWEEP_LIMIT = 2000,
+	QUEUE_ALARM_BYTES = 64 << 20, /* about half a million events */
 	RUNS_KEPT = 1000,
 };
 
@@ -94,6 +95,9 @@ struct watched {
 	bool incomplete; /* something could not be read: until a run of all completes nobody knows the truth
 			  */
 	char incomplete_why[256];
+	uint64_t queue_bytes; /* of events that wait in the kernel */
+	uint32_t lag_ms;
+	bool queue_alarm;
 	unsigned mounts; /* other file systems that are mounted inside, one of them there: */
 	char mounted_at[256];
 	uint64_t retry_ms; /* offline: when to try again */

@@ -113,6 +113,7 @@ static void observed(struct watch *w, const struct observation *o)
 	case OBSERVED_FAILED:
 	case OBSERVED_FILE:
 	case OBSERVED_MOUNTS:
+	case OBSERVED_GAUGES:
 		break;
 	}
 	drive = find_drive(w, o->drive);

@@ -262,6 +262,7 @@ static void on_ready(struct watched *w, const struct observation *o)
 	}
 	w->had_ready = true;
 	w->mounts = 0; /* told anew */
+	w->queue_bytes = w->lag_ms = 0;
 	engine_log("drive %s: watching %s with %s (%.*s)", w->row.name, w->config->path,
 		   o->backend == WATCH_FANOTIFY ? "fanotify" : "inotify", (int)o->text_len, o->text);
 	w->why[0] = '\0'; /* only what an administrator might want to change */
@@ -300,6 +301,21 @@ static void on_overflow(struct watched *w)
 		engine_fail(w->engine, r, "beginning a run");
 }
 
+/* Once per episode: it ends when half of that is left. */
+static void on_gauges(struct watched *w, const struct observation *o)
+{
+	w->queue_bytes = o->queue_bytes;
+	w->lag_ms = o->lag_ms;
+	w->dirty = true;
+	if (!w->queue_alarm && o->queue_bytes >= QUEUE_ALARM_BYTES)
+		engine_log(
+			"drive %s: %llu MiB of events wait to be read; the machine is too busy, and each MiB "
+			"holds kernel memory",
+			w->row.name, (unsigned long long)o->queue_bytes >> 20);
+	if (o->queue_bytes >= QUEUE_ALARM_BYTES || o->queue_bytes < QUEUE_ALARM_BYTES / 2)
+		w->queue_alarm = o->queue_bytes >= QUEUE_ALARM_BYTES;
+}
+
 void watched_observe(struct watched *w, const struct observation *o)
 {
 	int r = 0;
@@ -321,6 +337,9 @@ void watched_observe(struct watched *w, const struct observation *o)
 	case OBSERVED_REMOUNT:
 		if (w->machine == NULL && w->retry_ms != UINT64_MAX) /* else it is being asked for already */
 			w->retry_ms = engine_now_ms();
+		return;
+	case OBSERVED_GAUGES:
+		on_gauges(w, o);
 		return;
 	case OBSERVED_MOUNTS:
 		w->mounts = o->count;

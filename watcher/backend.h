@@ -11,6 +11,7 @@
 
 #include "watcher/channel.h"
 #include "watcher/drive.h"
+#include "watcher/gauge.h"
 
 enum open_purpose {
 	OPEN_TO_LOOK, /* any descriptor under which names can be looked at */
@@ -28,6 +29,7 @@ struct backend {
 	bool quiet;      /* the next read() comes because nothing happened for a while; read() clears this */
 	bool found; /* a directory that was nowhere was seen again: the process retries and clears this */
 	bool check; /* a root may have gone: the process looks and clears this */
+	struct gauge gauge;      /* the process's */
 	struct channel *channel; /* borrowed */
 	const struct watch_drive_list
 		*all; /* borrowed: the process's drives; those with ->backend == this are ours */
@@ -48,7 +50,8 @@ struct backend_ops {
 	/* A look or a scan found this ENTRY or GONE, and emits it now. */
 	void (*saw)(struct backend *b, struct watch_drive *d, const struct observation *o);
 	/* Take one bounded batch of events, look at what they name, emit it with a BATCH_END.  Returns the
-	 * bytes of events read, 0: there were none, -errno: this backend is broken. */
+	 * bytes of events read, counted as FIONREAD counts those that wait, 0: there were none, -errno: this
+	 * backend is broken. */
 	ssize_t (*read)(struct backend *b);
 	/* Does the kernel still watch this drive?  Asked after mounts changed. */
 	bool (*alive)(struct backend *b, struct watch_drive *d);

@@ -356,7 +356,7 @@ static void gather_event(struct fanotify_group *g, const struct fanotify_event *
 	gather(g, &e->to, &e->child, SEEN_RENAMED);
 }
 
-static int gather_buffer(struct fanotify_group *g, size_t len)
+static int gather_buffer(struct fanotify_group *g, size_t len, size_t *events)
 {
 	struct fanotify_event e;
 	size_t at = 0;
@@ -364,6 +364,7 @@ static int gather_buffer(struct fanotify_group *g, size_t len)
 
 	while ((n = fanotify_event_parse(&e, g->buf + at, len - at)) > 0) {
 		gather_event(g, &e);
+		(*events)++;
 		at += (size_t)n;
 	}
 	return n;
@@ -555,9 +556,10 @@ static void tell_orphans(struct fanotify_group *g)
 	}
 }
 
+/* FIONREAD counts of each event that waits its fixed part alone, so that is what is returned. */
 static ssize_t read_events(struct fanotify_group *g)
 {
-	size_t total = 0;
+	size_t total = 0, events = 0;
 
 	while (total < BATCH_BYTES && g->batch.name_count < BATCH_NAMES) {
 		ssize_t n = read(g->base.fd, g->buf, sizeof(g->buf));
@@ -569,10 +571,10 @@ static ssize_t read_events(struct fanotify_group *g)
 		if (n <= 0)
 			return n == 0 ? -EIO : -errno;
 		total += (size_t)n;
-		if (gather_buffer(g, (size_t)n) != 0)
+		if (gather_buffer(g, (size_t)n, &events) != 0)
 			return -EPROTO;
 	}
-	return (ssize_t)total;
+	return (ssize_t)(events * FAN_EVENT_METADATA_LEN);
 }
 
 static ssize_t group_read(struct backend *b)

@@ -1,7 +1,7 @@
 /* One table says which parts each type of frame has; encoder and decoder follow it in the same order, and a
  * decoded frame holds exactly these parts and not a byte more.  Parts, in order: flags u16 | backend u8 |
  * request u32 | error i32 | dir id | id id | state | name u16+bytes | target u16+bytes | text u16+bytes (an
- * id is u8 length + bytes) | volume u8 length (0 or 16) + bytes | count u32 */
+ * id is u8 length + bytes) | volume u8 length (0 or 16) + bytes | count u32 | queue u64, lag u32 */
 #include "watcher/observation.h"
 
 #include <errno.h>
@@ -22,6 +22,7 @@ enum {
 	HAS_TEXT = 1 << 10,
 	HAS_VOLUME = 1 << 11,
 	HAS_COUNT = 1 << 12,
+	HAS_GAUGES = 1 << 13,
 };
 
 enum {
@@ -49,6 +50,7 @@ static const uint16_t observation_parts[] = {
 	[OBSERVED_FILE] = HAS_DRIVE | HAS_ID | HAS_STATE,
 	[OBSERVED_REMOUNT] = 0,
 	[OBSERVED_MOUNTS] = HAS_DRIVE | HAS_TEXT | HAS_COUNT,
+	[OBSERVED_GAUGES] = HAS_DRIVE | HAS_GAUGES,
 };
 
 static const uint16_t request_parts[] = {
@@ -270,6 +272,10 @@ int observation_encode(const struct observation *o, uint8_t *buf, size_t room)
 		put_volume(&w, o);
 	if (has & HAS_COUNT)
 		wire_put(&w, o->count, 4);
+	if (has & HAS_GAUGES) {
+		wire_put(&w, o->queue_bytes, 8);
+		wire_put(&w, o->lag_ms, 4);
+	}
 	return end_frame(&w, buf);
 }
 
@@ -314,6 +320,10 @@ static void get_observation(struct wire_reader *r, struct observation *o, unsign
 		get_volume(r, o);
 	if (has & HAS_COUNT)
 		o->count = (uint32_t)wire_get(r, 4);
+	if (has & HAS_GAUGES) {
+		o->queue_bytes = wire_get(r, 8);
+		o->lag_ms = (uint32_t)wire_get(r, 4);
+	}
 }
 
 int observation_decode(struct observation *out, const uint8_t *buf, size_t len)

@@ -59,6 +59,8 @@ enum observation_type {
 		13, /* the mounts of this machine changed: a drive that failed or went may be there now */
 	OBSERVED_MOUNTS = 14, /* `count` other file systems are mounted inside the drive, `text` is the path
 			       * of one of them; after READY, and when that changes */
+	OBSERVED_GAUGES = 15, /* at the worst `queue_bytes` of events waited in the last second, and the
+			       * oldest no longer than `lag_ms`; zeros: nothing does any more */
 };
 
 /* Flags of an ENTRY. */
@@ -98,7 +100,9 @@ struct observation {
 	size_t target_len;
 	const char *text; /* READY: file system type, and why not fanotify; FAILED: the reason; for people */
 	size_t text_len;
-	uint32_t count;  /* MOUNTS */
+	uint32_t count;       /* MOUNTS */
+	uint64_t queue_bytes; /* GAUGES */
+	uint32_t lag_ms;
 	bool has_volume; /* READY: `volume` is the UUID of the file system that the root lies on */
 	uint8_t volume[VOLUME_BYTES];
 };

@@ -34,12 +34,13 @@ enum {
 	SCAN_OPEN_COST = 4, /* opening and closing a directory costs as much as that many names */
 	UNSETTLED_MS = 50,  /* how long a backend waits that is unsettled */
 	ROOT_CHECK_MS =
-		10000, /* an ancestor of a root may be renamed on another file system: no event tells */
-	BUSY_GAP_NS = 2000000,   /* wake-ups closer together than this are a burst … */
-	BUSY_WAKES = 8,          /* … when there are as many in a row; a saved file makes three or four */
-	GATHER_MS = 2,           /* how long a burst may gather */
-	GATHER_FEW_BYTES = 2000, /* a burst that brings less in that time is over */
-	POLL_FIXED = 2,          /* socket and mountinfo; the backends follow */
+		10000,   /* an ancestor of a root may be renamed on another file system: no event tells */
+	GAUGE_MS = 1000, /* when a report is owed */
+	BUSY_GAP_NS = 2000000,  /* wake-ups closer together than this are a burst … */
+	BUSY_WAKES = 8,         /* … when there are as many in a row; a saved file makes three or four */
+	GATHER_MS = 2,          /* how long a burst may gather */
+	GATHER_FEW_BYTES = 480, /* a burst that brings less in that time is over */
+	POLL_FIXED = 2,         /* socket and mountinfo; the backends follow */
 };
 
 struct watcher {
@@ -410,14 +411,27 @@ static void fail_backend(struct watcher *w, struct backend *b, int error)
 	}
 }
 
+static void measure_queue(struct backend *b)
+{
+	uint64_t now = now_ns();
+	int waiting;
+
+	if (gauge_wants_sample(&b->gauge, now) && ioctl(b->fd, FIONREAD, &waiting) == 0)
+		gauge_sample(&b->gauge, now, (uint64_t)waiting);
+}
+
 /* Returns the bytes read; 0 also when the backend broke and is no more. */
 static size_t read_backend(struct watcher *w, struct backend *b)
 {
-	ssize_t n = b->ops->read(b);
+	ssize_t n;
 
+	measure_queue(b);
+	n = b->ops->read(b);
+	w->last_read_ns = now_ns();
 	if (n < 0)
 		fail_backend(w, b, (int)n);
-	w->last_read_ns = now_ns();
+	else
+		gauge_read(&b->gauge, w->last_read_ns, (size_t)n);
 	return n < 0 ? 0 : (size_t)n;
 }
 
@@ -595,6 +609,67 @@ static void serve_scans(struct watcher *w)
 
 /* The loop. */
 
+/* FIONREAD counts only the fixed part of fanotify's events; with its name and handles one holds about as much
+ * kernel memory as this. */
+static uint64_t kernel_bytes(const struct backend *b, const struct gauge_report *r)
+{
+	enum { FIXED_BYTES = 24, MEMORY_BYTES = 128 };
+
+	return b->kind == WATCH_FANOTIFY ? r->queue_bytes / FIXED_BYTES * MEMORY_BYTES : r->queue_bytes;
+}
+
+static void report_gauges(struct watcher *w)
+{
+	uint64_t now = now_ns();
+	struct gauge_report r;
+	struct watch_drive *d;
+	struct backend *b;
+
+	TAILQ_FOREACH(b, &w->backends, link)
+	{
+		if (!gauge_report(&b->gauge, now, &r))
+			continue;
+		TAILQ_FOREACH(d, &w->drives, link)
+		{
+			if (d->backend == b)
+				channel_emit(w->channel,
+					     &(struct observation){.type = OBSERVED_GAUGES,
+								   .drive = d->number,
+								   .queue_bytes = kernel_bytes(b, &r),
+								   .lag_ms = r.lag_ms});
+		}
+	}
+}
+
+/* Whatever was not readable a moment ago holds nothing older than that. */
+static void note_empty(struct watcher *w, bool waited)
+{
+	uint64_t now = now_ns();
+	size_t i = POLL_FIXED;
+	struct backend *b;
+
+	TAILQ_FOREACH(b, &w->backends, link)
+	{
+		if (waited || w->polls[i].revents == 0)
+			gauge_empty(&b->gauge, now);
+		i++;
+	}
+}
+
+static int idle_ms(const struct watcher *w)
+{
+	const struct backend *b;
+
+	if (any_unsettled(w) || channel_has(w->channel, CHANNEL_DEFERRED))
+		return UNSETTLED_MS;
+	TAILQ_FOREACH(b, &w->backends, link)
+	{
+		if (gauge_owes(&b->gauge))
+			return GAUGE_MS;
+	}
+	return ROOT_CHECK_MS;
+}
+
 static void prepare_polls(struct watcher *w)
 {
 	struct backend *b;
@@ -619,6 +694,8 @@ static int wait_for_work(struct watcher *w)
 
 	prepare_polls(w);
 	r = poll(w->polls, w->poll_count, 0);
+	note_empty(w, false);
+	report_gauges(w);
 	if (r == 0 && !has_requests(w)) {
 		channel_end_batch(w->channel);
 		channel_flush(w->channel); /* which may take requests in */
@@ -626,9 +703,9 @@ static int wait_for_work(struct watcher *w)
 	if (r != 0 || has_requests(w) || channel_closed(w->channel))
 		return r == 0 ? 1 : r;
 	rest_drives(w);
-	return poll(w->polls, w->poll_count,
-		    any_unsettled(w) || channel_has(w->channel, CHANNEL_DEFERRED) ? UNSETTLED_MS
-										  : ROOT_CHECK_MS);
+	r = poll(w->polls, w->poll_count, idle_ms(w));
+	note_empty(w, true);
+	return r;
 }
 
 static int run(struct watcher *w)

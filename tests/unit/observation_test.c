@@ -125,7 +125,7 @@ static void test_every_shorter_input_asks_for_more(void **state)
 	struct observation in, out;
 
 	(void)state;
-	for (int type = OBSERVED_READY; type <= OBSERVED_MOUNTS; type++) {
+	for (int type = OBSERVED_READY; type <= OBSERVED_GAUGES; type++) {
 		int n;
 
 		in = sample((enum observation_type)type);
@@ -211,7 +211,7 @@ static void test_wrong_header_is_refused(void **state)
 	assert_refused(&entry, 3, 1); /* a length above the bound */
 	assert_refused(&entry, 4, 1); /* another version */
 	assert_refused(&entry, 5, 0); /* no such types */
-	assert_refused(&entry, 5, 15);
+	assert_refused(&entry, 5, 16);
 	assert_refused(&entry, 5, OBSERVED_GONE); /* a body of another type */
 	assert_refused(&batch, 6, 1);             /* a drive where there is none */
 }

@@ -322,6 +322,7 @@ static void apply(struct kit *k, const struct kit_frame *f)
 	case OBSERVED_FAILED:
 	case OBSERVED_REMOUNT:
 	case OBSERVED_MOUNTS:
+	case OBSERVED_GAUGES:
 		break;
 	}
 }

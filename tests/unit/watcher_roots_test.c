@@ -50,13 +50,24 @@ static int teardown(void **state)
 {
 	struct fixture *f = *state;
 
-	if (f->started)
+	if (f->started) {
+		kill(f->k.pid, SIGCONT); /* where a test failed while it was stopped */
 		kit_stop(&f->k);
+	}
 	while (umount2(f->drive, MNT_DETACH) == 0) {
 	}
 	kit_remove_tree(f->top);
 	free(f);
 	return 0;
+}
+
+static void stop_watcher(struct fixture *f)
+{
+	int status;
+
+	assert_int_equal(kill(f->k.pid, SIGSTOP), 0);
+	assert_int_equal(waitpid(f->k.pid, &status, WUNTRACED), f->k.pid);
+	assert_true(WIFSTOPPED(status));
 }
 
 static void mount_tmpfs(const char *path)
@@ -348,7 +359,7 @@ static void lose_second_root(struct fixture *f, void (*take_away)(struct fixture
 	kit_forget(&f->k);
 	while (holds_open(f->k.pid, f->other)) /* a root that is open is not missed */
 		sched_yield();
-	assert_int_equal(kill(f->k.pid, SIGSTOP), 0);
+	stop_watcher(f);
 	kit_write(below, "second", "x");
 	kit_write(f->drive, "first", "x");
 	take_away(f);
@@ -455,14 +466,13 @@ static void test_what_is_to_be_ignored_raises_no_event(void **state)
 	assert_int_equal(kit_drive(&f->k, 1, drive, WATCH_FANOTIFY)->o.type, OBSERVED_READY);
 	kit_barrier(&f->k);
 	group = borrow_group(f->k.pid);
-	assert_int_equal(kill(f->k.pid, SIGSTOP), 0);
+	stop_watcher(f);
 	fd = open(file, O_RDWR);
 	assert_int_equal(pwrite(fd, "y", 1, 0), 1);
 	assert_int_equal(fdatasync(fd), 0);
 	close(fd);
 	kit_write(store, "new", "x");
 	kit_write(own, "new", "x");
-	assert_int_equal(unlink(file), 0);
 	assert_int_equal(waiting_bytes(group), 0);
 	kit_write(drive, "seen", "x");
 	assert_true(waiting_bytes(group) > 0);
@@ -470,6 +480,63 @@ static void test_what_is_to_be_ignored_raises_no_event(void **state)
 	assert_int_equal(kill(f->k.pid, SIGCONT), 0);
 	kit_barrier(&f->k);
 	assert_non_null(kit_last(&f->k, OBSERVED_ENTRY, "seen"));
+}
+
+/* More waits than one wake-up takes, and a barrier behind it. */
+static void bury_barrier(struct fixture *f, enum watch_backend backend)
+{
+	uint32_t barrier;
+
+	mount_tmpfs(f->drive);
+	begin(f, backend);
+	stop_watcher(f);
+	for (int i = 0; i < 15000; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "f%d", i);
+		kit_write(f->drive, name, "x");
+	}
+	barrier = kit_send_barrier(&f->k);
+	assert_int_equal(kill(f->k.pid, SIGCONT), 0);
+	kit_wait(&f->k, OBSERVED_BARRIER, barrier);
+	assert_true(f->k.overflows > 0 || kit_last(&f->k, OBSERVED_ENTRY, "f14999") != NULL);
+}
+
+static void test_a_barrier_is_answered_after_all_that_waited(void **state)
+{
+	(void)state;
+	with_each(bury_barrier);
+}
+
+/* Stopped for a while; then it reports how much had gathered, and in the end that nothing waits. */
+static void queue_grows(struct fixture *f, enum watch_backend backend)
+{
+	const struct kit_frame *seen;
+
+	mount_tmpfs(f->drive);
+	begin(f, backend);
+	stop_watcher(f);
+	for (int i = 0; i < 5000; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "file number %d", i);
+		kit_write(f->drive, name, "x");
+	}
+	assert_int_equal(kill(f->k.pid, SIGCONT), 0);
+	do
+		seen = kit_next(&f->k);
+	while (seen->o.type != OBSERVED_GAUGES || seen->o.queue_bytes < 5000 * 32);
+	do
+		seen = kit_next(&f->k);
+	while (seen->o.type != OBSERVED_GAUGES || seen->o.queue_bytes > 0);
+	assert_int_equal(seen->o.drive, 1);
+	assert_int_equal(seen->o.lag_ms, 0);
+}
+
+static void test_gauges_tell_how_much_waits(void **state)
+{
+	(void)state;
+	with_each(queue_grows);
 }
 
 /* FUSE: only inotify, weak ids, late events. */
@@ -587,6 +654,8 @@ int main(void)
 		claim(test_a_root_that_is_renamed_concerns_its_drive_alone),
 		claim(test_a_shortage_hides_a_directory_for_no_longer_than_it_lasts),
 		claim(test_what_is_to_be_ignored_raises_no_event),
+		claim(test_a_barrier_is_answered_after_all_that_waited),
+		claim(test_gauges_tell_how_much_waits),
 		claim(test_fuse_is_watched_by_inotify_with_weak_ids),
 		claim(test_overlay_is_watched),
 	};
