@@ -17,12 +17,13 @@
 
 enum { SECTION_NONE, SECTION_SERVER, SECTION_DRIVE };
 /* `control` in the state directory has to fit a sockaddr_un. */
-enum { KEYS_MAX = 8, STATE_DIR_MAX = 107 - (int)sizeof("/control") + 1 };
+enum { KEYS_MAX = 32, STATE_DIR_MAX = 107 - (int)sizeof("/control") + 1 };
 
 struct key {
 	const char *name;
 	/* NULL, or what the value should have been. */
 	const char *(*set)(struct config *c, const char *value);
+	bool repeated; /* it may stand there any number of times */
 };
 
 struct reader {
@@ -79,21 +80,48 @@ static const char *set_retain_changes(struct config *c, const char *value)
 	return config_count(value, &last_drive(c)->retain_changes);
 }
 
-static const char *set_backend(struct config *c, const char *value)
+static const char *set_watch(struct config *c, const char *value)
 {
 	return config_backend(value, &last_drive(c)->backend);
 }
 
+static const char *set_poll_interval(struct config *c, const char *value)
+{
+	return config_interval(value, &last_drive(c)->poll_interval_ms);
+}
+
+static const char *set_exclude(struct config *c, const char *value)
+{
+	return config_rule_add(&last_drive(c)->rules, "", value);
+}
+
+static const char *set_include(struct config *c, const char *value)
+{
+	return config_rule_add(&last_drive(c)->rules, "!", value);
+}
+
+static const char *set_hide_temporary(struct config *c, const char *value)
+{
+	return config_rule_groups(&last_drive(c)->rules, value);
+}
+
 static const struct key server_keys[] = {
-	{"listen", set_listen},
-	{"state_dir", set_state_dir},
-	{NULL, NULL},
+	{"listen", set_listen, false},
+	{"state_dir", set_state_dir, false},
+	{NULL, NULL, false},
 };
 
 static const struct key drive_keys[] = {
-	{"path", set_path},         {"settle", set_settle},
-	{"max_wait", set_max_wait}, {"retain_changes", set_retain_changes},
-	{"backend", set_backend},   {NULL, NULL},
+	{"path", set_path, false},
+	{"settle", set_settle, false},
+	{"max_wait", set_max_wait, false},
+	{"retain_changes", set_retain_changes, false},
+	{"watch", set_watch, false},
+	{"poll_interval", set_poll_interval, false},
+	{"exclude", set_exclude, true},
+	{"include", set_include, true},
+	{"hide_temporary", set_hide_temporary, false},
+	{NULL, NULL, false},
 };
 
 /* Remember the first error; `line` 0 is about the file as a whole. */
@@ -156,6 +184,8 @@ static void add_drive(struct reader *r, const char *name)
 		.max_wait_ms = 500,
 		.retain_changes = 10000000,
 		.backend = WATCH_AUTO,
+		.poll_interval_ms = 10000,
+		.rules = {.all_groups = true},
 		.line = r->line,
 	};
 	strcpy(more[c->drive_count].name, name); /* fits: config_drive_name_valid() */
@@ -319,7 +349,7 @@ static char *next_line(char *buf, int room, void *context)
 static void unknown_key(struct reader *r, const struct key *keys, const char *name, const char *where)
 {
 	const char *names[KEYS_MAX], *meant;
-	char known[128] = "";
+	char known[512] = "";
 	size_t count = 0;
 
 	for (; keys[count].name != NULL; count++) {
@@ -334,19 +364,29 @@ static void unknown_key(struct reader *r, const struct key *keys, const char *na
 		fail(r, r->line, "unknown key `%.80s` in %s; its keys are %s", name, where, known);
 }
 
+/* `backend` is the older name of `watch`. */
+static size_t find_key(const struct key *keys, const char *name)
+{
+	size_t k = 0;
+
+	if (keys == drive_keys && strcmp(name, "backend") == 0)
+		name = "watch";
+	while (keys[k].name != NULL && strcmp(keys[k].name, name) != 0)
+		k++;
+	return k;
+}
+
 static void set_key(struct reader *r, const struct key *keys, const char *name, const char *value,
 		    const char *where)
 {
 	const char *expected;
-	size_t k = 0;
+	size_t k = find_key(keys, name);
 
-	while (keys[k].name != NULL && strcmp(keys[k].name, name) != 0)
-		k++;
 	if (keys[k].name == NULL) {
 		unknown_key(r, keys, name, where);
 		return;
 	}
-	if (r->seen[k] != 0) {
+	if (r->seen[k] != 0 && !keys[k].repeated) {
 		fail(r, r->line, "`%s` is in %s a second time, first in line %d; remove one", name, where,
 		     r->seen[k]);
 		return;
@@ -451,8 +491,10 @@ int config_read(struct config *out, const char *path, char error[CONFIG_ERROR_MA
 
 void config_deinit(struct config *c)
 {
-	for (size_t i = 0; i < c->drive_count; i++)
+	for (size_t i = 0; i < c->drive_count; i++) {
 		free(c->drives[i].path);
+		config_rules_deinit(&c->drives[i].rules);
+	}
 	free(c->drives);
 	free(c->state_dir);
 	*c = (struct config){0};

@@ -3,7 +3,9 @@
  *
  *   [server]  listen = 127.0.0.1:7420   state_dir = /var/lib/wakeline
  *   [drive "name"]  path = /srv/x   settle = 20ms   max_wait = 500ms   retain_changes = 10000000
- *                   backend = auto | fanotify | inotify
+ *                   watch = auto | fanotify | inotify | poll   poll_interval = 10s
+ *                   exclude = PATTERN   include = PATTERN
+ *                   hide_temporary = all | none | vim rsync …
  * Keys not given have these defaults; `path` has none. */
 #pragma once
 
@@ -11,6 +13,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "daemon/config_rules.h"
 #include "watcher/observation.h"
 
 struct config_drive {
@@ -19,6 +22,8 @@ struct config_drive {
 	unsigned settle_ms, max_wait_ms;
 	uint64_t retain_changes;
 	enum watch_backend backend;
+	uint64_t poll_interval_ms;
+	struct config_rules rules;
 	int line; /* of its section, for messages */
 };
 

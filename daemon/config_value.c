@@ -5,7 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DURATION_MAX_MS = 60000, SUGGEST_WORD_MAX = 32 };
+enum {
+	DURATION_MAX_MS = 60000,
+	INTERVAL_MIN_MS = 100,
+	INTERVAL_MAX_MS = 24 * 3600 * 1000,
+	SUGGEST_WORD_MAX = 32,
+};
+
+static const char interval_expected[] = "a time such as 10s, 500ms, 5m or 1h (from 100ms to 24h)";
 
 static bool is_digit(char c)
 {
@@ -47,6 +54,26 @@ const char *config_duration(const char *text, unsigned *ms)
 		return expected;
 	*ms = (unsigned)n;
 	return NULL;
+}
+
+const char *config_interval(const char *text, uint64_t *ms)
+{
+	static const struct {
+		const char *name;
+		uint64_t ms;
+	} units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
+	const char *unit;
+	uint64_t n;
+
+	if (!number(text, INTERVAL_MAX_MS, &n, &unit))
+		return interval_expected;
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (strcmp(unit, units[i].name) != 0)
+			continue;
+		*ms = n * units[i].ms; /* at most 2^49 */
+		return *ms < INTERVAL_MIN_MS || *ms > INTERVAL_MAX_MS ? interval_expected : NULL;
+	}
+	return interval_expected;
 }
 
 const char *config_count(const char *text, uint64_t *count)
@@ -111,8 +138,10 @@ const char *config_backend(const char *text, enum watch_backend *backend)
 		*backend = WATCH_FANOTIFY;
 	else if (strcmp(text, "inotify") == 0)
 		*backend = WATCH_INOTIFY;
+	else if (strcmp(text, "poll") == 0)
+		*backend = WATCH_POLL;
 	else
-		return "one of auto, fanotify, inotify";
+		return "one of auto, fanotify, inotify, poll";
 	return NULL;
 }
 

@@ -12,6 +12,8 @@
 
 /* `20ms`, `5s`, or `0`; at most a minute. */
 const char *config_duration(const char *text, unsigned *ms);
+/* `500ms`, `10s`, `5m`, `1h`; from 100 ms to a day. */
+const char *config_interval(const char *text, uint64_t *ms);
 /* Decimal digits, from 1 up to what 63 bits hold. */
 const char *config_count(const char *text, uint64_t *count);
 /* `127.0.0.1:7420` or `[::1]:7420`; the address comes out without brackets. */

@@ -27,6 +27,7 @@
 #include "store/store.h"
 #include "sync/engine.h"
 #include "sync/hash.h"
+#include "sync/rules.h"
 #include "watcher/starter.h"
 
 static const char default_config[] = "/etc/wakeline/wakelined.conf";
@@ -43,6 +44,7 @@ enum command {
 struct daemon {
 	struct config config;
 	struct engine_drive *drives;
+	struct rules **rules; /* of each drive */
 	const char **names;
 	struct starter *starter;
 	struct store *store;
@@ -110,7 +112,8 @@ static int make_drives(struct daemon *d, const uint64_t *devices)
 {
 	d->drives = calloc(d->config.drive_count, sizeof(*d->drives));
 	d->names = calloc(d->config.drive_count, sizeof(*d->names));
-	if (d->drives == NULL || d->names == NULL)
+	d->rules = calloc(d->config.drive_count, sizeof(*d->rules));
+	if (d->drives == NULL || d->names == NULL || d->rules == NULL)
 		return complain("out of memory", "");
 	for (size_t i = 0; i < d->config.drive_count; i++) {
 		const struct config_drive *c = &d->config.drives[i];
@@ -120,9 +123,13 @@ static int make_drives(struct daemon *d, const uint64_t *devices)
 						     .path = c->path,
 						     .device = devices[i],
 						     .backend = c->backend,
+						     .poll_interval_ms = c->poll_interval_ms,
 						     .settle_ms = c->settle_ms,
 						     .max_wait_ms = c->max_wait_ms,
 						     .retain_changes = c->retain_changes};
+		if (config_rules_make(&c->rules, &d->rules[i]) != 0)
+			return complain("out of memory", "");
+		d->drives[i].rules = d->rules[i];
 	}
 	return 0;
 }
@@ -146,6 +153,9 @@ static int read_config(struct daemon *d, const char *path)
 
 static void free_config(struct daemon *d)
 {
+	for (size_t i = 0; d->rules != NULL && i < d->config.drive_count; i++)
+		rules_free(d->rules[i]);
+	free(d->rules);
 	free(d->drives);
 	free(d->names);
 	config_deinit(&d->config);

@@ -55,6 +55,8 @@ static const char *backend_name(enum watch_backend b)
 		return "fanotify";
 	case WATCH_INOTIFY:
 		return "inotify";
+	case WATCH_POLL:
+		return "poll";
 	}
 	return "auto";
 }

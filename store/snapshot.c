@@ -110,7 +110,11 @@ static int page_cut(struct walk *w)
 /* An item longer than a page has a page of its own. */
 static int add_item(struct walk *w, const struct index_node *n)
 {
-	struct item item = {.drive = w->drive, .node = n, .path = w->path.data, .path_len = w->path.len};
+	struct item item = {.drive = w->drive,
+			    .node = n,
+			    .path = w->path.data,
+			    .path_len = w->path.len,
+			    .open = n->open};
 	int r;
 
 	text_clear(&w->item);
@@ -173,6 +177,8 @@ static int step(struct walk *w)
 	text_add(&w->path, child.name, child.name_len);
 	if (w->path.failed)
 		return -ENOMEM;
+	if (child.hidden)
+		return 0;
 	r = add_item(w, &child);
 	return r == 0 && child.state.kind == NODE_DIR ? descend(w, child.node) : r;
 }

@@ -1,7 +1,8 @@
 /* snapshot: the index of one drive at exactly one cursor, spooled to an unlinked file.
  *
  * snapshot_take() runs on a worker thread: one read transaction, parents before children, items as JSON
- * separated by commas and cut into pages.  Then any thread reads pages; references are counted atomically. */
+ * separated by commas and cut into pages; what a rule hides is left out with all below it.  Then any thread
+ * reads pages; references are counted atomically. */
 #pragma once
 
 #include <stddef.h>

@@ -1,8 +1,8 @@
 /* debounce: three hash tables over one set of elements, and lists that are sorted because time only grows.
  *
  * `quiet` is in the order of last_ms and `age` in that of first_ms: both are only ever appended to, so the
- * heads tell what is due.  The few files that may wait longer stand in `extended` instead of `age`, which is
- * searched. */
+ * heads tell what is due; so is `patient`, whose elements waited as long when they came there.  The few files
+ * that may wait longer stand in `extended` instead of `age`, which is searched. */
 #include "sync/debounce.h"
 
 #include <errno.h>
@@ -18,6 +18,7 @@ void debounce_init(struct debounce *d, unsigned settle_ms, unsigned max_wait_ms)
 {
 	*d = (struct debounce){.settle_ms = settle_ms, .max_wait_ms = max_wait_ms};
 	TAILQ_INIT(&d->quiet);
+	TAILQ_INIT(&d->patient);
 	TAILQ_INIT(&d->due);
 	TAILQ_INIT(&d->asking);
 	TAILQ_INIT(&d->batched);
@@ -31,6 +32,8 @@ static struct held_list *place_list(struct debounce *d, enum held_place place)
 	switch (place) {
 	case HELD_QUIET:
 		return &d->quiet;
+	case HELD_PATIENT:
+		return &d->patient;
 	case HELD_DUE:
 		return &d->due;
 	case HELD_ASKING:
@@ -117,6 +120,8 @@ static unsigned merged_flags(const struct held *h, const struct observation *o)
 {
 	unsigned flags = o->flags;
 
+	if (o->type == OBSERVED_GONE) /* closed, and then gone: perhaps to another name */
+		return flags | (h->flags & OBSERVED_CLOSED);
 	if (!h->gone && file_id_equal(&h->id, &o->id)) {
 		flags |= h->flags & (OBSERVED_FRESH | OBSERVED_RENAMED | OBSERVED_CREATED);
 		if ((o->flags & (OBSERVED_WRITING | OBSERVED_CLOSED)) == 0)
@@ -169,6 +174,8 @@ int debounce_put(struct debounce *d, const struct observation *o, uint64_t now_m
 	h->state = o->state;
 	set_identity(d, h, o);
 	h->last_ms = now_ms;
+	if (h->place == HELD_PATIENT)
+		h->wait_until_ms = 0;
 	if (h->place != HELD_DUE)
 		debounce_place(d, h, HELD_QUIET);
 	*out = h;
@@ -177,7 +184,9 @@ int debounce_put(struct debounce *d, const struct observation *o, uint64_t now_m
 
 void debounce_force(struct debounce *d, struct held *h)
 {
-	if (h->place == HELD_QUIET)
+	if (h->place == HELD_PATIENT)
+		h->wait_until_ms = 0;
+	if (h->place == HELD_QUIET || h->place == HELD_PATIENT)
 		debounce_place(d, h, HELD_DUE);
 }
 
@@ -185,7 +194,7 @@ void debounce_force_all(struct debounce *d)
 {
 	struct held *h;
 
-	while ((h = TAILQ_FIRST(&d->quiet)) != NULL) {
+	while ((h = TAILQ_FIRST(&d->quiet)) != NULL || (h = TAILQ_FIRST(&d->patient)) != NULL) {
 		h->forced = true;
 		debounce_force(d, h);
 	}
@@ -198,6 +207,13 @@ void debounce_extend(struct debounce *d, struct held *h, uint64_t until_ms)
 	enter_place(d, h, HELD_QUIET);
 }
 
+void debounce_be_patient(struct debounce *d, struct held *h, uint64_t until_ms)
+{
+	leave_place(d, h);
+	h->wait_until_ms = until_ms;
+	enter_place(d, h, HELD_PATIENT);
+}
+
 void debounce_release(struct debounce *d, uint64_t now_ms)
 {
 	struct held *h, *next;
@@ -205,6 +221,8 @@ void debounce_release(struct debounce *d, uint64_t now_ms)
 	while ((h = TAILQ_FIRST(&d->quiet)) != NULL && h->last_ms + d->settle_ms <= now_ms)
 		debounce_force(d, h);
 	while ((h = TAILQ_FIRST(&d->age)) != NULL && h->first_ms + d->max_wait_ms <= now_ms)
+		debounce_force(d, h);
+	while ((h = TAILQ_FIRST(&d->patient)) != NULL && h->wait_until_ms <= now_ms)
 		debounce_force(d, h);
 	for (h = TAILQ_FIRST(&d->extended); h != NULL; h = next) {
 		next = TAILQ_NEXT(h, age);
@@ -229,6 +247,8 @@ uint64_t debounce_deadline(const struct debounce *d)
 		at = TAILQ_FIRST(&d->quiet)->last_ms + d->settle_ms;
 	if (!TAILQ_EMPTY(&d->age))
 		at = earlier(at, TAILQ_FIRST(&d->age)->first_ms + d->max_wait_ms);
+	if (!TAILQ_EMPTY(&d->patient))
+		at = earlier(at, TAILQ_FIRST(&d->patient)->wait_until_ms);
 	TAILQ_FOREACH(h, &d->extended, age)
 	at = earlier(at, h->wait_until_ms);
 	return at;

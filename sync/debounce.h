@@ -16,6 +16,7 @@
 
 enum held_place {
 	HELD_QUIET,   /* counting down */
+	HELD_PATIENT, /* quiet, but something that belongs to it is likely to follow */
 	HELD_DUE,     /* to be released by the next step */
 	HELD_ASKING,  /* due, but waits for the answers to looks that it needs */
 	HELD_BATCHED, /* being worked on by the step that runs */
@@ -35,7 +36,8 @@ struct held {
 	uint32_t scan;    /* the scan that listed it; 0: none */
 	uint64_t first_arrival, arrival; /* numbers of its first and its newest observation */
 	uint64_t first_ms, last_ms;
-	uint64_t wait_until_ms; /* 0, or a later end of its waiting time (a file that stays open for writing)
+	uint64_t wait_until_ms; /* 0, or a later end of its waiting time: it stays open for writing, or is
+				 * PATIENT
 				 */
 
 	/* Set by detector and order while BATCHED. */
@@ -57,10 +59,10 @@ TAILQ_HEAD(held_list, held);
 struct debounce {
 	unsigned settle_ms, max_wait_ms;
 	uint64_t arrivals, count;
-	struct held_list quiet, due, asking, batched; /* by place */
-	struct held_list age;                         /* QUIET ones, oldest first */
-	struct held_list extended;                    /* QUIET ones with wait_until_ms */
-	struct held_list all;                         /* by first_arrival */
+	struct held_list quiet, patient, due, asking, batched; /* by place */
+	struct held_list age;                                  /* QUIET ones, oldest first */
+	struct held_list extended;                             /* QUIET ones with wait_until_ms */
+	struct held_list all;                                  /* by first_arrival */
 	struct hash by_name, by_dir, by_id;
 };
 
@@ -81,6 +83,8 @@ void debounce_force_all(struct debounce *d);
 void debounce_place(struct debounce *d, struct held *h, enum held_place place);
 /* Let it wait until then while it does not become quiet. */
 void debounce_extend(struct debounce *d, struct held *h, uint64_t until_ms);
+/* Let it wait until then although it is quiet, unless something new is seen of it. */
+void debounce_be_patient(struct debounce *d, struct held *h, uint64_t until_ms);
 /* When something becomes due; 0: something is; UINT64_MAX: never. */
 uint64_t debounce_deadline(const struct debounce *d);
 

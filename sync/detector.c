@@ -223,13 +223,34 @@ static enum whereabouts whereabouts(const struct drive *d, const struct held *h,
 	return there != NULL || h->asked || d->silent ? STILL_THERE : NOT_KNOWN;
 }
 
+/* A file was renamed to a hidden name, and another came in its place: a save, in which the name that clients
+ * see keeps its node. */
+static int is_aside(struct drive *d, const struct held *h, const struct index_node *n,
+		    const struct held *there, bool *aside)
+{
+	*aside = false;
+	if (d->options.rules == NULL || n->hidden || held_is_dir(h) || there == NULL || there->gone ||
+	    there->state.kind != h->state.kind)
+		return 0;
+	return emit_hides(d, h, aside);
+}
+
 /* each_node() visitor: 1 ends it when h has its source. */
 static int consider_source(struct drive *d, struct held *h, const struct index_node *n, struct held *there)
 {
+	bool aside;
+	int r;
+
 	if (there == h || detector_taker(d, n->node) != NULL)
 		return 0;
+	r = is_aside(d, h, n, there, &aside);
+	if (r != 0 || aside)
+		return r;
 	if (whereabouts(d, h, n, there) != GONE_FROM_THERE)
 		return 0;
+	/* Its writer was done before it was moved. */
+	if (there != NULL && there->gone && (h->flags & OBSERVED_WRITING) == 0)
+		h->flags |= there->flags & OBSERVED_CLOSED;
 	return take_source(d, h, n->node) == 0 ? 1 : -ENOMEM;
 }
 
@@ -317,6 +338,60 @@ static int may_wait_longer(struct drive *d, struct held *h, bool *yes)
 	return 0;
 }
 
+/* each_node() visitor: 1 when the file that was seen at h, a hidden name, left a name that clients see. */
+static int left_shown_name(struct drive *d, struct held *h, const struct index_node *n, struct held *there)
+{
+	(void)d;
+	(void)h;
+	return there != NULL && there->gone && !n->hidden;
+}
+
+/* The name h is gone: is the file that stood there held at a hidden name? */
+static int went_to_hidden_name(struct drive *d, struct held *h, bool *yes)
+{
+	struct index_node n;
+	struct file_id id;
+	struct held *other = NULL;
+	uint64_t occupant;
+	int r = occupant_of(d, h, &occupant);
+
+	if (r != 0 || occupant == 0)
+		return r;
+	r = index_get(d->txn, occupant, &n);
+	if (r != 0 || n.state.kind == NODE_DIR || n.hidden)
+		return r;
+	file_id_of(&id, &n.id);
+	while (r == 0 && !*yes && (other = debounce_next_by_id(&d->debounce, &id, other)) != NULL)
+		r = emit_hides(d, other, yes);
+	return r;
+}
+
+/* Programs that save by renaming the old file away first (vim, Word and Excel over SMB) take a while to put
+ * the new one in its place.  For clients that is one `updated`, if the file is not taken for deleted
+ * meanwhile: so both names wait, at most as long as what never is quiet. */
+static int may_be_saved(struct drive *d, struct held *h, bool *yes)
+{
+	uint64_t until = h->first_ms + d->options.max_wait_ms;
+	int r;
+
+	*yes = false;
+	if (d->options.rules == NULL || d->silent || h->forced || h->walked || until <= d->now_ms)
+		return 0;
+	if (h->gone) {
+		r = went_to_hidden_name(d, h, yes);
+	} else {
+		r = held_is_dir(h) || h->state.links > 1 ? 0 : emit_hides(d, h, yes);
+		if (r == 0 && *yes) {
+			r = each_node(d, h, left_shown_name);
+			*yes = r == 1;
+			r = r < 0 ? r : 0;
+		}
+	}
+	if (r == 0 && *yes)
+		debounce_be_patient(&d->debounce, h, until);
+	return r;
+}
+
 static int take_due(struct drive *d)
 {
 	struct held *h;
@@ -326,6 +401,8 @@ static int take_due(struct drive *d)
 
 	while (r == 0 && n < STEP_HELD_MAX && (h = TAILQ_FIRST(&d->debounce.due)) != NULL) {
 		r = may_wait_longer(d, h, &later);
+		if (r == 0 && !later)
+			r = may_be_saved(d, h, &later);
 		if (r == 0 && !later) {
 			pull(d, h);
 			n++;

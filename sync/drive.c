@@ -55,6 +55,7 @@ void drive_free(struct drive *d)
 	text_deinit(&d->prefix);
 	free(d->swapped);
 	free(d->lost);
+	free(d->unwatched);
 	free(d);
 }
 
@@ -351,6 +352,7 @@ int drive_observe(struct drive *d, const struct observation *o, uint64_t now_ms)
 	case OBSERVED_BATCH_END:
 	case OBSERVED_READY:
 	case OBSERVED_OVERFLOW:
+	case OBSERVED_UNWATCHED:
 	case OBSERVED_ROOT_GONE:
 	case OBSERVED_FAILED:
 	case OBSERVED_REMOUNT:
@@ -458,7 +460,16 @@ int drive_reconcile(struct drive *d, struct store_txn *txn, uint64_t node)
 	d->txn = NULL;
 	if (r != 0)
 		return r < 0 ? r : -ENOENT;
+	if (node == 0 || node == d->options.root)
+		d->unwatched_count = 0; /* all will be told again */
 	return walk_begin(d, &dir);
+}
+
+int drive_reconcile_unwatched(struct drive *d, struct store_txn *txn)
+{
+	if (d->options.weak_ids) /* another directory may have taken the id of one that was watched */
+		return drive_reconcile(d, txn, 0);
+	return walk_reconciling(d) ? -EBUSY : walk_begin_unwatched(d);
 }
 
 void drive_set_silent(struct drive *d, bool silent)

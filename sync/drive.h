@@ -19,6 +19,7 @@
 #include "watcher/observation.h"
 
 struct drive;
+struct rules;
 struct store_txn;
 
 struct drive_output {
@@ -49,6 +50,8 @@ struct drive_options {
 	uint64_t root;  /* node */
 	unsigned settle_ms, max_wait_ms;
 	bool weak_ids; /* identities on this file system may be reused: see design */
+	const struct rules *
+		rules; /* borrowed; what they hide is in the index, and no change is handed out; NULL: none */
 	struct drive_output output;
 };
 
@@ -70,6 +73,9 @@ uint64_t drive_deadline(const struct drive *d);
 /* Compare a directory (0: the root) and all below it with the drive.  One at a time: -EBUSY.  While a walk
  * runs, live observations are taken as ever. */
 int drive_reconcile(struct drive *d, struct store_txn *txn, uint64_t node);
+/* The same of those directories alone in which the watcher does not see changes, as the scans so far have
+ * told; with weak ids of all. */
+int drive_reconcile_unwatched(struct drive *d, struct store_txn *txn);
 /* Forget everything held and asked (the watcher died, the root went away): no more answers will come. */
 void drive_reset(struct drive *d);
 void drive_set_silent(struct drive *d, bool silent);

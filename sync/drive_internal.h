@@ -13,11 +13,14 @@
 #include "sync/debounce.h"
 #include "sync/drive.h"
 #include "sync/open_files.h"
+#include "sync/rules.h"
 
 enum {
 	STEP_HELD_MAX = 4096, /* names a step begins with; those that belong to them come along */
 	SCANS_IN_FLIGHT = 16,
 	LOOKS_IN_FLIGHT = 64,
+	CHILDREN_AT_ONCE =
+		8192, /* of a listed directory: a million of them must not keep other drives waiting */
 	RETRIES_MAX = 3,
 };
 
@@ -40,12 +43,15 @@ struct scan {
 	struct file_id dir;
 	bool compare; /* the index may hold children that are not there any more; a first index spares itself
 			 the look */
-	bool ended;
+	bool ended, unwatched;
 	int error;
 	uint64_t began;     /* arrivals when it began */
 	size_t outstanding; /* entries that are still held */
 	uint64_t *seen;     /* nodes that stand at listed names */
 	size_t seen_count, seen_room;
+	bool sorted;                  /* `seen` is: its comparison with the index has begun … */
+	char compared[NODE_NAME_MAX]; /* … and has come to this name */
+	size_t compared_len;
 };
 
 struct todo_dir {
@@ -57,6 +63,7 @@ enum walk_phase { WALK_SCANNING, WALK_BARRIER, WALK_UNSEEN, WALK_SETTLING };
 struct walk {
 	struct walk *next;
 	bool reconcile; /* one that drive_reconcile() began; else a subtree that arrived */
+	bool shallow;   /* it does not descend into what the index knows */
 	enum walk_phase phase;
 	struct todo_dir *todo; /* a stack: depth first keeps it short */
 	size_t todo_count, todo_room;
@@ -64,10 +71,18 @@ struct walk {
 	uint64_t *unseen;      /* nodes that a scan did not list */
 	size_t unseen_count, unseen_room, unseen_done;
 	uint32_t barrier;
-	uint64_t mark;  /* SETTLING: what must be in the index */
+	uint64_t mark;  /* a run, SCANNING: arrivals up to here are waited for; SETTLING: what must be in the
+			   index */
 	uint64_t began; /* the arrival that it belongs to, for drive_passed() */
 	uint64_t entries, changes;
 	int error;
+};
+
+/* A node that stands at its swap name for a moment. */
+struct swapped {
+	uint64_t node;
+	bool told;    /* clients see it there */
+	bool reached; /* a rule could tell apart what is below it by where it was */
 };
 
 struct drive {
@@ -78,6 +93,8 @@ struct drive {
 	struct hash sources; /* of the batch: node -> the element it moves to */
 	struct scan *scans;
 	struct walk *walks;
+	struct todo_dir *unwatched; /* directories in which changes are not seen; perhaps twice the same */
+	size_t unwatched_count, unwatched_room;
 	struct walk *arrivals; /* takes what arrives in the step that runs */
 	bool walk_ready;       /* an answer came in: walk_step() has something to do */
 	struct file_id
@@ -90,14 +107,15 @@ struct drive {
 	/* While a step runs. */
 	struct store_txn *txn;
 	uint64_t now_ms;
-	unsigned swaps; /* nodes that stand at a swap name: the changes belong into one frame */
-	uint64_t *swapped;
+	unsigned swaps; /* nodes that clients see at a swap name: the changes belong into one frame */
+	struct swapped *swapped;
 	size_t swapped_count, swapped_room;
 	bool walked;               /* what is being applied came from a walk */
 	struct file_id parent_dir; /* the last directory looked up, and its node */
 	uint64_t parent_node;
 	struct text path, from, prefix; /* prefix: of prefix_node's children, with its slash */
 	uint64_t prefix_node;
+	bool prefix_hidden; /* clients do not see what is in prefix_node */
 };
 
 /* drive.c */
@@ -168,7 +186,7 @@ int outcome_created(struct drive *d, struct held *h, uint64_t parent);
 int outcome_moved(struct drive *d, struct held *h, uint64_t parent);
 /* The name is not in the tree (it is ours, or its directory left), but the file may have other names that
  * are. */
-int outcome_elsewhere(struct drive *d, const struct held *h);
+int outcome_elsewhere(struct drive *d, struct held *h);
 
 /* removal.c: a node and what is below it; names of the batch that were seen to be gone, alone or in one
  * directory; other nodes with the identity of a directory (but `keep`). */
@@ -186,14 +204,25 @@ void emit_leave_swap(struct drive *d, uint64_t node);
 bool emit_is_swapped(const struct drive *d, uint64_t node); /* it stands at its swap name */
 int emit_created(struct drive *d, struct index_node *n, bool open);
 int emit_updated(struct drive *d, struct index_node *n, unsigned changed, bool open);
-int emit_moved(struct drive *d, uint64_t node, uint64_t parent, const char *name, size_t name_len,
-	       const struct index_node *state, bool open);
+/* The row that describes it after the move goes in as well, so that one change tells it all.  *as_move:
+ * clients saw it before and after; else it was created or deleted for them, or they see nothing of it. */
+int emit_moved(struct drive *d, uint64_t parent, const char *name, size_t name_len,
+	       const struct index_node *state, bool open, bool *as_move);
 int emit_deleted(struct drive *d, uint64_t node);
+/* The row is as n says, and nobody needs to know. */
+int emit_nothing(struct drive *d, struct index_node *n);
+/* Do the rules hide the name h?  No where its directory is not in the index. */
+int emit_hides(struct drive *d, const struct held *h, bool *hides);
+/* Would a move of this directory to that place change whether clients see it, or anything below it? */
+int emit_border(struct drive *d, uint64_t dir, uint64_t parent, const char *name, size_t name_len,
+		bool *crosses);
 
 /* walk.c */
 /* The directory at h came with what is in it. */
 int walk_arrived(struct drive *d, const struct held *h);
 int walk_begin(struct drive *d, const struct file_id *dir);
+/* One of the directories in which changes are not seen. */
+int walk_begin_unwatched(struct drive *d);
 bool walk_reconciling(const struct drive *d);
 /* A name that a scan listed stands for this node now; a dir among them is walked too.  ARRIVED (another
  * identity) and NEW: it may be newer than the run, so that a barrier which is asked for now has to wait for

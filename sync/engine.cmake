@@ -3,6 +3,8 @@ add_library(sync STATIC
 	engine_news.c
 	engine_requests.c
 	mailbox.c
+	pass.c
+	rules_walk.c
 	run.c
 	sync_item.c
 	watch.c

@@ -18,6 +18,7 @@
 #include "watcher/observation.h"
 
 struct engine;
+struct rules;
 struct starter;
 struct store;
 
@@ -26,8 +27,10 @@ struct engine_drive {
 	const char *path; /* absolute */
 	uint64_t device;  /* st_dev of path: drives of one file system share a watcher */
 	enum watch_backend backend;
+	uint64_t poll_interval_ms; /* between two passes, where no events come */
 	unsigned settle_ms, max_wait_ms;
 	uint64_t retain_changes;
+	const struct rules *rules; /* borrowed until engine_stop(); NULL: nothing is hidden */
 };
 
 enum drive_state { DRIVE_INDEXING, DRIVE_LIVE, DRIVE_RECONCILING, DRIVE_DEGRADED, DRIVE_OFFLINE };

@@ -5,6 +5,8 @@
  *   engine_news.c      what the rest of the daemon is told
  *   watched.c          one drive: its machine, its journal, its state
  *   run.c              reconcile passes and their history
+ *   pass.c             drives that are compared again and again
+ *   rules_walk.c       rules that are others than before
  *   sync_item.c        the JSON of sync.* events
  *   watch.c            one watcher process: frames in, requests out
  */
@@ -20,6 +22,7 @@
 #include "sync/drive.h"
 #include "sync/engine.h"
 #include "sync/hash.h" /* container_of */
+#include "sync/rules.h"
 
 enum {
 	OFFLINE_RETRY_MS = 5000,
@@ -66,6 +69,7 @@ struct watch_barrier {
 struct waiting_barrier {
 	struct waiting_barrier *next;
 	struct engine_request *request;
+	uint64_t pass;   /* asked only after this one, where passes are needed */
 	uint32_t number; /* of the watcher's answer that counts; 0: not asked yet */
 	bool answered;
 	uint64_t mark;
@@ -76,6 +80,16 @@ struct run {
 	char *path;         /* NULL: the whole drive */
 	uint64_t node;      /* of the path */
 	bool loss;          /* events may have been missed: until it completes nobody knows the truth */
+};
+
+struct pass {
+	bool walking, wanted;  /* wanted: at once */
+	bool unwatched;        /* some directories have no watch: `why` */
+	bool complete;         /* the last comparison of all, and what followed, left nothing out */
+	bool recovered;        /* they have one now, but the pass that gave it to them is still going */
+	uint64_t begun, ended; /* how many */
+	uint64_t began_ms, due_ms;
+	char why[256];
 };
 
 struct watched {
@@ -89,7 +103,8 @@ struct watched {
 	uint64_t floor;
 	struct drive *machine; /* NULL: offline */
 	enum drive_state state;
-	char why[256];
+	char why[256];  /* of the state */
+	char note[256]; /* what is worth knowing while nothing is wrong */
 	enum watch_backend backend;
 	bool weak_barrier, had_ready;
 	bool incomplete; /* something could not be read: until a run of all completes nobody knows the truth
@@ -102,11 +117,13 @@ struct watched {
 	char mounted_at[256];
 	uint64_t retry_ms; /* offline: when to try again */
 	struct run run, queued;
+	struct pass pass;
 	struct run_row last_run;
 	struct waiting_barrier *barriers;
 	bool advanced;      /* records were appended in this transaction */
 	bool sweep;         /* rows of deleted directories are left */
 	bool prune;         /* more records are left than are to be kept */
+	bool rules;         /* the rows are marked by other rules than those that hold now */
 	bool dirty, urgent; /* status to tell, at once */
 	uint64_t told_ms, progress_ms;
 	uint64_t entries; /* of the index, as last counted */
@@ -169,6 +186,8 @@ void watched_settle_state(struct watched *w);
 /* Step the machine if something is due. *more: it wants another turn at once. */
 int watched_step(struct watched *w, bool *more);
 uint64_t watched_deadline(const struct watched *w);
+/* Journal one change that was made in the transaction which is open; drive_output.change() */
+int watched_change(void *context, const struct change *change);
 int watched_append(struct watched *w, enum event_type event, unsigned flags, const struct text *json);
 
 /* run.c */
@@ -183,6 +202,25 @@ void run_ended(struct watched *w, uint64_t entries, uint64_t changes, int error)
 void run_progress(struct watched *w, uint64_t now_ms);
 /* The watcher or the root is gone: the run that was going comes to nothing. */
 void run_interrupted(struct watched *w, const char *why);
+
+/* pass.c */
+bool pass_needed(const struct watched *w);
+uint64_t pass_deadline(const struct watched *w);
+/* Begin one if it is due. */
+int pass_step(struct watched *w, struct store_txn *txn);
+/* The number of the next pass to begin. */
+uint64_t pass_next(const struct watched *w);
+/* Has that pass ended, or is none needed?  Else one is made at once. */
+bool pass_has_seen(struct watched *w, uint64_t pass);
+/* The next one comes after poll_interval, or rest_ms if that is longer. */
+void pass_schedule(struct watched *w, uint64_t rest_ms);
+int pass_ended(struct watched *w, int error);
+/* The watcher or the root is gone. */
+void pass_interrupted(struct watched *w);
+void pass_observe_unwatched(struct watched *w, const struct observation *o);
+
+/* rules_walk.c: mark the rows by the drive's rules, and tell what changes for clients. */
+int rules_walk(struct watched *watched, struct store_txn *txn);
 
 /* sync_item.c */
 void sync_item_encode(struct text *t, enum event_type event, const struct watched *w,

@@ -87,7 +87,7 @@ static struct drive_status *status_of(const struct watched *w)
 	snprintf(s->mounted_at, sizeof(s->mounted_at), "%s", w->mounted_at);
 	s->backend = w->backend;
 	s->state = w->state;
-	s->weak_barrier = w->weak_barrier;
+	s->weak_barrier = w->weak_barrier || pass_needed(w);
 	s->entries = w->entries;
 	s->pending = w->machine == NULL ? 0 : drive_pending(w->machine);
 	if (w->last_run.run != 0) {

@@ -2,7 +2,8 @@
  *
  * A barrier goes through three gates: the watcher has answered (all that was done before has been observed),
  * the machine has passed its mark (all of it is in the index), and the transaction is on disk.  Callers that
- * come while one is being asked share the next. */
+ * come while one is being asked share the next.  Where not everything is told by events a pass comes first.
+ */
 #include "sync/engine_internal.h"
 
 #include <errno.h>
@@ -76,7 +77,7 @@ static void ask_for_all(struct watched *w)
 	uint32_t number = 0;
 
 	for (struct waiting_barrier *b = w->barriers; b != NULL; b = b->next) {
-		if (b->number != 0)
+		if (b->number != 0 || !pass_has_seen(w, b->pass))
 			continue;
 		if (number == 0)
 			number = watch_ask_barrier(w->watch, w, 0);
@@ -94,6 +95,7 @@ static int barrier(struct watched *w, struct engine_request *request)
 	if (b == NULL)
 		return -ENOMEM;
 	b->request = request;
+	b->pass = pass_next(w);
 	while (*last != NULL)
 		last = &(*last)->next;
 	*last = b;

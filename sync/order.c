@@ -143,6 +143,22 @@ static int check_place(struct drive *d, const struct held *h, uint64_t *parent, 
 	return found == occupant ? 0 : ORDER_IMPOSSIBLE;
 }
 
+/* A directory that comes out of what is hidden, or goes into it, goes as a whole and comes as a whole:
+ * clients know nothing of what is below it, or are to forget it. */
+static int check_border(struct drive *d, struct held *h, uint64_t parent)
+{
+	bool crosses = false;
+	int r = check_source(d, h);
+
+	if (r == 0 && h->source != 0)
+		r = emit_border(d, h->source, parent, h->name, h->name_len, &crosses);
+	if (r != 0 || !crosses)
+		return r;
+	detector_release(d, h);
+	h->flags &= ~(unsigned)OBSERVED_FRESH; /* what is below it goes, and is not told again */
+	return 0;
+}
+
 /* 0, ORDER_BLOCKED, -ENODATA: it is ours or its directory is not in the drive, or -errno. */
 static int place_entry(struct drive *d, struct held *h, unsigned depth)
 {
@@ -179,10 +195,14 @@ static int place_entry(struct drive *d, struct held *h, unsigned depth)
 		r = settle_occupant(d, h, &occupant, depth);
 	if (r == 0)
 		r = check_source(d, h);
-	if (r == 0)
-		r = removal_of_namesakes(d, h, occupant != 0 ? occupant : h->source, parent, depth + 1);
 	if (r == 0 && h->source != 0 && held_is_dir(h))
 		r = clear_way_out(d, parent, h->source, depth);
+	if (r == 0)
+		r = check_place(d, h, &parent, occupant);
+	if (r == 0 && h->source != 0 && held_is_dir(h))
+		r = check_border(d, h, parent);
+	if (r == 0)
+		r = removal_of_namesakes(d, h, occupant != 0 ? occupant : h->source, parent, depth + 1);
 	if (r == 0)
 		r = check_place(d, h, &parent, occupant);
 	if (r != 0)
@@ -220,7 +240,7 @@ static int resolve_swapped(struct drive *d)
 	int r = 0;
 
 	while (r == 0 && d->swapped_count > 0) {
-		uint64_t node = d->swapped[0];
+		uint64_t node = d->swapped[0].node;
 		struct held *taker = detector_taker(d, node);
 
 		r = removal_of(d, node, 0);

@@ -4,12 +4,14 @@
  * What is true of one name of an inode is told for its other names too. */
 #include "sync/drive_internal.h"
 
-/* Will h be announced with "open", and is the last announcement of an open file now due? */
-static bool open_state(struct drive *d, const struct held *h, uint64_t node, bool *owed)
+/* Will h be announced with "open", and is the last announcement of an open file now due?  That of a file
+ * which was announced before the watcher or the daemon started anew, too: nobody would hear of its close. */
+static bool open_state(struct drive *d, const struct held *h, const struct index_node *n, bool *owed)
 {
+	uint64_t node = n->node;
 	bool known = open_files_has(&d->open, node);
 
-	*owed = known && (h->flags & OBSERVED_CLOSED) != 0;
+	*owed = known ? (h->flags & OBSERVED_CLOSED) != 0 : n->open && (h->flags & OBSERVED_WRITING) == 0;
 	if (*owed)
 		open_files_forget(&d->open, node);
 	return h->state.kind == ENTRY_FILE && ((h->flags & OBSERVED_WRITING) != 0 || (known && !*owed));
@@ -20,8 +22,16 @@ static int note_open(struct drive *d, uint64_t node, bool open)
 	return open && !d->silent ? open_files_note(&d->open, node, d->now_ms) : 0;
 }
 
+/* A weak id does not prove that another name is of the same inode, so that name is looked at.  What such a
+ * look finds is not followed any further: the first one has asked for all names. */
+static int look_at_namesake(struct drive *d, struct held *h, const struct file_id *dir,
+			    const struct index_node *n)
+{
+	return h->retries > 0 ? 0 : drive_ask(d, ASK_AGAIN, dir, n->name, n->name_len, h, NULL);
+}
+
 /* Other names of the same inode have the same state. */
-static int outcome_for_links(struct drive *d, const struct index_node *is, bool weak)
+static int outcome_for_links(struct drive *d, struct held *h, const struct index_node *is)
 {
 	struct index_node n, other = *is;
 	struct file_id dir;
@@ -30,7 +40,7 @@ static int outcome_for_links(struct drive *d, const struct index_node *is, bool 
 	unsigned changed;
 	int r;
 
-	if (is->state.kind == NODE_DIR || is->state.links <= 1 || weak)
+	if (is->state.kind == NODE_DIR || is->state.links <= 1)
 		return 0;
 	while ((r = index_by_identity(d->txn, d->options.drive, &is->id, node, &node)) == 0) {
 		if (node == is->node || emit_is_swapped(d, node))
@@ -46,7 +56,8 @@ static int outcome_for_links(struct drive *d, const struct index_node *is, bool 
 		    (there != NULL && there->place == HELD_BATCHED && there->progress != HELD_DONE))
 			continue;
 		other.node = node;
-		r = emit_updated(d, &other, changed, open_files_has(&d->open, node));
+		r = held_is_weak(d, h) ? look_at_namesake(d, h, &dir, &n)
+				       : emit_updated(d, &other, changed, open_files_has(&d->open, node));
 		if (r != 0)
 			return r;
 	}
@@ -73,7 +84,7 @@ int outcome_same(struct drive *d, struct held *h, const struct index_node *n)
 
 	row_of_held(d, h, &is);
 	changed = row_difference(n, &is);
-	open = open_state(d, h, n->node, &owed);
+	open = open_state(d, h, n, &owed);
 	if (owed && changed == 0)
 		changed = ITEM_MAYBE; /* nothing to be seen since the last announcement */
 	if (changed != 0) {
@@ -81,7 +92,7 @@ int outcome_same(struct drive *d, struct held *h, const struct index_node *n)
 		if (r == 0)
 			r = note_open(d, is.node, open);
 		if (r == 0)
-			r = outcome_for_links(d, &is, held_is_weak(d, h));
+			r = outcome_for_links(d, h, &is);
 	}
 	if (r == 0 && h->scan == 0 && may_be_another(d, h))
 		return walk_arrived(d, h);
@@ -109,7 +120,7 @@ int outcome_replaced(struct drive *d, struct held *h, uint64_t occupant, unsigne
 	changed = row_difference(&was, &is);
 	if (!weak && !was.state.mount) /* when a mount ends it is the directory that was there before */
 		changed = (changed & ~(unsigned)ITEM_MAYBE) | ITEM_CONTENT;
-	open = open_state(d, h, occupant, &owed);
+	open = open_state(d, h, &was, &owed);
 	if (owed && changed == 0)
 		changed = ITEM_MAYBE; /* a weak id that says nothing, and an announcement that is due */
 	if (changed != 0) {
@@ -117,13 +128,11 @@ int outcome_replaced(struct drive *d, struct held *h, uint64_t occupant, unsigne
 		if (r == 0)
 			r = note_open(d, occupant, open);
 	} else {
-		is.rev_epoch = was.rev_epoch;
-		is.rev_seq = was.rev_seq;
-		r = index_update(d->txn, &is);
+		r = emit_nothing(d, &is);
 	}
 	drive_forget_dir(d);
 	if (r == 0)
-		r = outcome_for_links(d, &is, weak);
+		r = outcome_for_links(d, h, &is);
 	if (r == 0 && linked)
 		r = removal_look_at_links(d, &before);
 	if (r != 0 || !held_is_dir(h))
@@ -148,7 +157,7 @@ int outcome_created(struct drive *d, struct held *h, uint64_t parent)
 	if (r == 0)
 		r = note_open(d, n.node, open);
 	if (r == 0)
-		r = outcome_for_links(d, &n, held_is_weak(d, h));
+		r = outcome_for_links(d, h, &n);
 	if (r != 0)
 		return r;
 	if (held_is_dir(h) && h->scan == 0 && (h->flags & OBSERVED_FRESH) == 0 && !h->state.mount)
@@ -160,7 +169,7 @@ int outcome_moved(struct drive *d, struct held *h, uint64_t parent)
 {
 	struct index_node was, is = {.node = h->source};
 	unsigned changed;
-	bool owed, open;
+	bool owed, open, as_move;
 	int r = index_get(d->txn, h->source, &was);
 
 	if (r != 0)
@@ -170,14 +179,14 @@ int outcome_moved(struct drive *d, struct held *h, uint64_t parent)
 	if (was.state.links != is.state.links && was.state.mode == is.state.mode &&
 	    was.state.uid == is.state.uid && was.state.gid == is.state.gid)
 		changed &= ~(unsigned)ITEM_META; /* told by the whole state that a move carries */
-	open = open_state(d, h, is.node, &owed);
-	r = emit_moved(d, is.node, parent, h->name, h->name_len, &is, open);
-	if (r == 0 && (changed != 0 || owed))
+	open = open_state(d, h, &was, &owed);
+	r = emit_moved(d, parent, h->name, h->name_len, &is, open, &as_move);
+	if (r == 0 && as_move && (changed != 0 || owed))
 		r = emit_updated(d, &is, changed != 0 ? changed : ITEM_MAYBE, open);
 	if (r == 0)
 		r = note_open(d, is.node, open);
 	if (r == 0)
-		r = outcome_for_links(d, &is, held_is_weak(d, h));
+		r = outcome_for_links(d, h, &is);
 	if (r == 0 && !held_is_dir(h) && is.state.links > 1)
 		r = removal_look_at_links(
 			d,
@@ -192,10 +201,10 @@ int outcome_moved(struct drive *d, struct held *h, uint64_t parent)
 
 /* The name is not in the tree (it is ours, or its directory left), but the file may have other names that
  * are. */
-int outcome_elsewhere(struct drive *d, const struct held *h)
+int outcome_elsewhere(struct drive *d, struct held *h)
 {
 	struct index_node is = {.node = 0};
 
 	row_of_held(d, h, &is);
-	return outcome_for_links(d, &is, held_is_weak(d, h));
+	return outcome_for_links(d, h, &is);
 }

@@ -148,7 +148,7 @@ int run_begin_queued(struct watched *w)
 {
 	int r;
 
-	if (w->queued.row.run == 0 || w->run.row.run != 0)
+	if (w->queued.row.run == 0 || w->run.row.run != 0 || w->pass.walking)
 		return 0;
 	w->run = w->queued;
 	w->queued = (struct run){0};
@@ -186,6 +186,10 @@ void run_ended(struct watched *w, uint64_t entries, uint64_t changes, int error)
 	if (w->run.loss || w->run.path == NULL) {
 		w->incomplete = error != 0;
 		snprintf(w->incomplete_why, sizeof(w->incomplete_why), "%s", w->run.row.error);
+	}
+	if (w->run.path == NULL) {
+		pass_schedule(w, 0);
+		w->pass.complete = error == 0;
 	}
 	w->row.indexed = true;
 	drive_set_silent(w->machine, false);

@@ -100,6 +100,7 @@ void walk_clear(struct drive *d)
 		scan_free(d, d->scans);
 	while (d->walks != NULL)
 		walk_free(d, d->walks);
+	d->unwatched_count = 0;
 	d->listing = 0;
 	d->walk_ready = false;
 }
@@ -122,6 +123,48 @@ int walk_begin(struct drive *d, const struct file_id *dir)
 	struct walk *w = walk_new(d, true);
 
 	return w == NULL ? -ENOMEM : push_dir(w, dir, true);
+}
+
+static int compare_dirs(const void *a, const void *b)
+{
+	return memcmp(&((const struct todo_dir *)a)->dir, &((const struct todo_dir *)b)->dir,
+		      sizeof(struct file_id));
+}
+
+int walk_begin_unwatched(struct drive *d)
+{
+	struct walk *w = walk_new(d, true);
+	size_t kept = 0;
+
+	if (w == NULL)
+		return -ENOMEM;
+	w->shallow = true;
+	if (d->unwatched_count > 0)
+		qsort(d->unwatched, d->unwatched_count, sizeof(struct todo_dir), compare_dirs);
+	for (size_t i = 0; i < d->unwatched_count; i++) {
+		if (kept == 0 || compare_dirs(&d->unwatched[kept - 1], &d->unwatched[i]) != 0)
+			d->unwatched[kept++] = d->unwatched[i];
+	}
+	w->todo = d->unwatched;
+	w->todo_count = kept;
+	w->todo_room = d->unwatched_room;
+	d->unwatched = NULL;
+	d->unwatched_count = d->unwatched_room = 0;
+	return 0;
+}
+
+/* It is told again by each scan as long as it is so. */
+static int note_unwatched(struct drive *d, const struct scan *s)
+{
+	void *a = d->unwatched;
+
+	if (!s->unwatched)
+		return 0;
+	if (!grow(&a, d->unwatched_count, &d->unwatched_room, sizeof(struct todo_dir)))
+		return -ENOMEM;
+	d->unwatched = a;
+	d->unwatched[d->unwatched_count++] = (struct todo_dir){.dir = s->dir, .compare = true};
+	return 0;
 }
 
 bool walk_reconciling(const struct drive *d)
@@ -152,6 +195,8 @@ int walk_applied(struct drive *d, const struct held *h, uint64_t node, enum walk
 		r = push_node(&s->seen, &s->seen_count, &s->seen_room, node);
 	if (r != 0 || h->state.kind != ENTRY_DIR || h->state.mount)
 		return r;
+	if (how == WALK_KNOWN && s->walk->shallow)
+		return 0;
 	if (how == WALK_KNOWN || d->silent || !s->walk->reconcile)
 		return push_dir(s->walk, &h->id, how != WALK_NEW || !d->silent || d->options.weak_ids);
 	return walk_arrived(d, h);
@@ -188,7 +233,8 @@ void walk_scan_ended(struct drive *d, uint32_t request, int error)
 	if (s == NULL)
 		return;
 	s->ended = true;
-	s->error = error;
+	s->unwatched = error == -ENOSPC;
+	s->error = s->unwatched ? 0 : error;
 	d->walk_ready = true;
 }
 
@@ -222,30 +268,40 @@ static int compare_nodes(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* The children that the index has and the scan did not list. */
+static bool was_listed(const struct scan *s, uint64_t node)
+{
+	return s->seen_count > 0 &&
+	       bsearch(&node, s->seen, s->seen_count, sizeof(uint64_t), compare_nodes) != NULL;
+}
+
+/* The children that the index has and the scan did not list.  Returns 1 when there are more to compare; what
+ * comes or goes until then is observed. */
 static int collect_unseen(struct drive *d, struct scan *s)
 {
+	struct walk *w = s->walk;
 	struct index_node child;
 	uint64_t dir;
-	char name[NODE_NAME_MAX];
-	size_t len = 0;
 	int r = drive_dir_node(d, &s->dir, &dir);
 
 	if (r != 0)
 		return r < 0 ? r : 0;
-	if (s->seen_count > 0)
+	if (!s->sorted && s->seen_count > 0)
 		qsort(s->seen, s->seen_count, sizeof(uint64_t), compare_nodes);
-	while ((r = index_next_child(d->txn, dir, len == 0 ? NULL : name, len, &child)) == 0) {
-		len = child.name_len;
-		memcpy(name, child.name, len);
-		if (s->seen_count > 0 &&
-		    bsearch(&child.node, s->seen, s->seen_count, sizeof(uint64_t), compare_nodes) != NULL)
+	s->sorted = true;
+	for (unsigned n = 0; n < CHILDREN_AT_ONCE; n++) {
+		r = index_next_child(d->txn, dir, s->compared_len == 0 ? NULL : s->compared, s->compared_len,
+				     &child);
+		if (r != 0)
+			return r < 0 ? r : 0;
+		s->compared_len = child.name_len;
+		memcpy(s->compared, child.name, child.name_len);
+		if (was_listed(s, child.node))
 			continue;
-		r = push_node(&s->walk->unseen, &s->walk->unseen_count, &s->walk->unseen_room, child.node);
+		r = push_node(&w->unseen, &w->unseen_count, &w->unseen_room, child.node);
 		if (r != 0)
 			return r;
 	}
-	return r < 0 ? r : 0;
+	return 1;
 }
 
 /* The same for names that are only held: seen before the scan and not by it. */
@@ -263,7 +319,7 @@ static int look_at_held(struct drive *d, struct scan *s)
 	return r;
 }
 
-static int finish_scans(struct drive *d)
+static int finish_scans(struct drive *d, bool *more)
 {
 	struct scan *s, *next;
 	int r;
@@ -277,10 +333,16 @@ static int finish_scans(struct drive *d)
 		r = s->error == 0 && s->compare ? collect_unseen(d, s) : 0;
 		if (r == 0 && s->error == 0)
 			r = look_at_held(d, s);
-		if (r != 0)
+		if (r < 0)
 			return r;
-		s->walk->scans--;
-		scan_free(d, s);
+		if (r == 0) {
+			r = note_unwatched(d, s);
+			if (r != 0)
+				return r;
+			s->walk->scans--;
+			scan_free(d, s);
+		}
+		*more |= r > 0;
 	}
 	return 0;
 }
@@ -337,13 +399,28 @@ static void enter_settling(struct drive *d, struct walk *w)
 		debounce_force_all(&d->debounce);
 }
 
+/* What a run did not see may have moved into a subtree that is new, and which is listed apart from the run.
+ */
+static bool waits_for_arrivals(struct drive *d, struct walk *w)
+{
+	if (!w->reconcile || w->unseen_count == 0)
+		return false;
+	if (w->mark == 0)
+		w->mark = d->debounce.arrivals; /* those that come later are not waited for */
+	for (const struct walk *a = d->walks; a != NULL; a = a->next) {
+		if (!a->reconcile && a->phase == WALK_SCANNING && a->began <= w->mark)
+			return true;
+	}
+	return false;
+}
+
 static int scan_more(struct drive *d, struct walk *w)
 {
 	int r = 0;
 
 	while (r == 0 && w->todo_count > 0 && w->scans < SCANS_IN_FLIGHT)
 		r = start_scan(d, w);
-	if (r != 0 || w->scans > 0)
+	if (r != 0 || w->scans > 0 || waits_for_arrivals(d, w))
 		return r;
 	if (w->unseen_count == 0 && w->looks == 0) {
 		enter_settling(d, w);
@@ -404,9 +481,10 @@ static int advance(struct drive *d, struct walk *w)
 int walk_step(struct drive *d)
 {
 	struct walk *w, *next;
-	int r = finish_scans(d);
+	bool more = false;
+	int r = finish_scans(d, &more);
 
-	d->walk_ready = false;
+	d->walk_ready = more;
 	d->arrivals =
 		NULL; /* what arrives in a later step is a walk of its own, so that barriers come to an end */
 	for (int pass = 0; pass < 2 && r >= 0;

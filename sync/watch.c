@@ -114,6 +114,7 @@ static void observed(struct watch *w, const struct observation *o)
 	case OBSERVED_FILE:
 	case OBSERVED_MOUNTS:
 	case OBSERVED_GAUGES:
+	case OBSERVED_UNWATCHED:
 		break;
 	}
 	drive = find_drive(w, o->drive);

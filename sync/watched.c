@@ -52,7 +52,7 @@ int watched_append(struct watched *w, enum event_type event, unsigned flags, con
 	return 0;
 }
 
-static int on_change(void *context, const struct change *change)
+int watched_change(void *context, const struct change *change)
 {
 	struct watched *w = context;
 	struct text *t = &w->engine->json;
@@ -90,7 +90,16 @@ static void on_next_rev(void *context, uint64_t *epoch, uint64_t *seq)
 
 static void on_reconciled(void *context, uint64_t entries, uint64_t changes, int error)
 {
-	run_ended(context, entries, changes, error);
+	struct watched *w = context;
+	int r;
+
+	if (!w->pass.walking) {
+		run_ended(w, entries, changes, error);
+		return;
+	}
+	r = pass_ended(w, error);
+	if (r != 0)
+		engine_fail(w->engine, r, "beginning a run");
 }
 
 static void on_missed(void *context, int error)
@@ -98,15 +107,10 @@ static void on_missed(void *context, int error)
 	struct watched *w = context;
 
 	w->incomplete = true;
-	if (error == -ENOSPC)
-		snprintf(w->incomplete_why, sizeof(w->incomplete_why), "%s",
-			 "new directories cannot be watched: raise the sysctl fs.inotify.max_user_watches, "
-			 "then "
-			 "trigger a run");
-	else
-		snprintf(w->incomplete_why, sizeof(w->incomplete_why),
-			 "a directory that appeared could not be read (%s): mend that, then trigger a run",
-			 strerror(-error));
+	w->pass.complete = false;
+	snprintf(w->incomplete_why, sizeof(w->incomplete_why),
+		 "a directory that appeared could not be read (%s): mend that, then trigger a run",
+		 strerror(-error));
 	watched_settle_state(w);
 }
 
@@ -124,8 +128,7 @@ void watched_set_state(struct watched *w, enum drive_state state, const char *wh
 		w->urgent = true;
 	}
 	w->state = state;
-	if (why != w->why)
-		snprintf(w->why, sizeof(w->why), "%s", why);
+	snprintf(w->why, sizeof(w->why), "%s", why);
 	w->dirty = true;
 }
 
@@ -134,13 +137,15 @@ void watched_settle_state(struct watched *w)
 	if (w->machine == NULL)
 		return;
 	if (!w->row.indexed)
-		watched_set_state(w, DRIVE_INDEXING, w->why);
+		watched_set_state(w, DRIVE_INDEXING, w->note);
 	else if (w->run.row.run != 0)
-		watched_set_state(w, DRIVE_RECONCILING, w->why);
+		watched_set_state(w, DRIVE_RECONCILING, w->note);
+	else if (w->pass.unwatched)
+		watched_set_state(w, DRIVE_DEGRADED, w->pass.why);
 	else if (w->incomplete)
 		watched_set_state(w, DRIVE_DEGRADED, w->incomplete_why);
 	else
-		watched_set_state(w, DRIVE_LIVE, w->why);
+		watched_set_state(w, DRIVE_LIVE, w->note);
 }
 
 void watched_offline(struct watched *w, const char *why)
@@ -149,6 +154,7 @@ void watched_offline(struct watched *w, const char *why)
 
 	snprintf(text, sizeof(text), "%s", why); /* may lie in what is freed below */
 	run_interrupted(w, text);
+	pass_interrupted(w);
 	drive_free(w->machine);
 	w->machine = NULL;
 	w->retry_ms = engine_now_ms() + OFFLINE_RETRY_MS;
@@ -233,11 +239,12 @@ static int make_machine(struct watched *w, bool weak_ids)
 		.settle_ms = w->config->settle_ms,
 		.max_wait_ms = w->config->max_wait_ms,
 		.weak_ids = weak_ids,
+		.rules = w->config->rules,
 		.output = {.context = w,
 			   .look = on_look,
 			   .scan = on_scan,
 			   .barrier = on_barrier,
-			   .change = on_change,
+			   .change = watched_change,
 			   .next_rev = on_next_rev,
 			   .reconciled = on_reconciled,
 			   .missed = on_missed},
@@ -264,10 +271,10 @@ static void on_ready(struct watched *w, const struct observation *o)
 	w->mounts = 0; /* told anew */
 	w->queue_bytes = w->lag_ms = 0;
 	engine_log("drive %s: watching %s with %s (%.*s)", w->row.name, w->config->path,
-		   o->backend == WATCH_FANOTIFY ? "fanotify" : "inotify", (int)o->text_len, o->text);
-	w->why[0] = '\0'; /* only what an administrator might want to change */
+		   watch_backend_name(o->backend), (int)o->text_len, o->text);
+	w->note[0] = '\0'; /* only what an administrator might want to change */
 	if (o->backend != WATCH_FANOTIFY && w->config->backend == WATCH_AUTO)
-		snprintf(w->why, sizeof(w->why), "%.*s", (int)o->text_len, o->text);
+		snprintf(w->note, sizeof(w->note), "%.*s", (int)o->text_len, o->text);
 	r = record_root(w, o);
 	if (r == 0)
 		r = make_machine(w, (o->flags & WATCH_WEAK_IDS) != 0);
@@ -330,6 +337,9 @@ void watched_observe(struct watched *w, const struct observation *o)
 	case OBSERVED_OVERFLOW:
 		on_overflow(w);
 		return;
+	case OBSERVED_UNWATCHED:
+		pass_observe_unwatched(w, o);
+		return;
 	case OBSERVED_ROOT_GONE:
 		if (w->machine != NULL)
 			watched_offline(w, why_gone(o->error));
@@ -388,15 +398,21 @@ static int tidy(struct watched *w, struct store_txn *txn, bool *more)
 int watched_step(struct watched *w, bool *more)
 {
 	struct store_txn *txn;
-	bool due = w->machine != NULL && drive_deadline(w->machine) <= engine_now_ms();
+	bool pass = pass_deadline(w) <= engine_now_ms();
+	bool due = w->machine != NULL && (pass || drive_deadline(w->machine) <= engine_now_ms());
 	int r = 0;
 
-	if (!due && !w->sweep && !w->prune)
+	if (!due && !w->sweep && !w->prune && !w->rules)
 		return 0;
 	txn = engine_txn(w->engine);
 	if (txn == NULL)
 		return -EIO;
-	if (due) {
+	if (w->rules)
+		r = rules_walk(w, txn);
+	w->rules = false;
+	if (r == 0 && pass)
+		r = pass_step(w, txn);
+	if (r == 0 && due) {
 		bool again = true;
 
 		for (int i = 0; i < 4 && r == 0 && again; i++)
@@ -413,13 +429,15 @@ int watched_step(struct watched *w, bool *more)
 
 uint64_t watched_deadline(const struct watched *w)
 {
-	uint64_t at = w->sweep || w->prune ? 0 : UINT64_MAX, other;
+	uint64_t at = w->sweep || w->prune || w->rules ? 0 : UINT64_MAX, other;
 
 	if (w->machine == NULL)
 		return at < w->retry_ms ? at : w->retry_ms;
 	other = drive_deadline(w->machine);
 	at = other < at ? other : at;
 	other = w->dirty ? w->told_ms + STATUS_INTERVAL_MS : UINT64_MAX;
+	at = other < at ? other : at;
+	other = pass_deadline(w);
 	at = other < at ? other : at;
 	other = w->run.row.run != 0 ? w->progress_ms + PROGRESS_INTERVAL_MS : UINT64_MAX;
 	return other < at ? other : at;
@@ -464,6 +482,7 @@ int watched_open(struct watched *w, struct store_txn *txn, bool new_epoch)
 	snprintf(w->why, sizeof(w->why), "%s", "not watched yet");
 	w->retry_ms = UINT64_MAX;
 	w->sweep = true;
+	w->rules = w->row.rules != rules_checksum(w->config->rules);
 	w->urgent = w->dirty = true;
 	return r;
 }

@@ -1,7 +1,7 @@
 /* backend: one source of kernel events inside a watcher process, and the directories it can open.
  *
- * A fanotify group serves all drives of one file system, an inotify instance serves one drive.  Nothing above
- * this header knows which it is. */
+ * A fanotify group serves all drives of one file system, an inotify or poll instance serves one drive.
+ * Nothing above this header knows which it is. */
 #pragma once
 
 #include <stdbool.h>
@@ -17,6 +17,8 @@ enum open_purpose {
 	OPEN_TO_LOOK, /* any descriptor under which names can be looked at */
 	OPEN_TO_SCAN, /* one that can be listed */
 };
+
+enum backend_answer { BACKEND_UNWATCHED = 1 };
 
 struct backend {
 	TAILQ_ENTRY(backend) link;
@@ -44,8 +46,9 @@ struct backend_ops {
 	 * it is being moved, and will be found or gone soon.  -EBUSY: it cannot be reached. */
 	int (*open_dir)(struct backend *b, struct watch_drive *d, const struct file_id *dir,
 			enum open_purpose purpose);
-	/* From now on see changes in that directory, open as fd; list it only afterwards.  -ENOSPC: the limit
-	 * of watches (fs.inotify.max_user_watches) is reached. */
+	/* From now on see changes in that directory, open as fd; list it only afterwards.
+	 * BACKEND_UNWATCHED: they will not be seen, since the kernel allows no more watches; the backend
+	 * emits UNWATCHED for the drive. */
 	int (*watch_dir)(struct backend *b, struct watch_drive *d, const struct file_id *dir, int fd);
 	/* A look or a scan found this ENTRY or GONE, and emits it now. */
 	void (*saw)(struct backend *b, struct watch_drive *d, const struct observation *o);
@@ -63,8 +66,11 @@ struct backend_ops {
 	void (*free)(struct backend *b);
 };
 
-/* -errno: the kernel has none for us; *why says so for people. */
+/* -errno: the kernel has none for us; *why says so for people.  The poll backend has no descriptor (-1) and
+ * tells nothing by itself: who asks for scans learns what changed. */
 int fanotify_backend_new(struct backend **out, struct channel *channel, const struct watch_drive_list *drives,
 			 const char **why);
 int inotify_backend_new(struct backend **out, struct channel *channel, const struct watch_drive_list *drives,
 			const char **why);
+int poll_backend_new(struct backend **out, struct channel *channel, const struct watch_drive_list *drives,
+		     const char **why);

@@ -28,6 +28,9 @@ bool crawl_begin(struct crawl *c, struct channel *channel, struct watch_drive *d
 	c->dir = r->dir;
 	c->fd = fd < 0 ? -1 : fd;
 	c->error = fd < 0 ? fd : d->backend->ops->watch_dir(d->backend, d, &r->dir, fd);
+	c->unwatched = c->error == BACKEND_UNWATCHED;
+	if (c->unwatched)
+		c->error = 0;
 	c->pos = c->len = 0;
 	channel_emit(channel, &(struct observation){.type = OBSERVED_SCAN_BEGIN,
 						    .drive = c->drive,
@@ -48,11 +51,12 @@ static void finish(struct crawl *c, struct channel *channel, struct watch_drive 
 {
 	if (d != NULL && d->backend->unsettled)
 		d->backend->ops->read(d->backend);
-	channel_emit(channel, &(struct observation){.type = OBSERVED_SCAN_END,
-						    .drive = c->drive,
-						    .request = c->request,
-						    .dir = c->dir,
-						    .error = c->error});
+	channel_emit(channel,
+		     &(struct observation){.type = OBSERVED_SCAN_END,
+					   .drive = c->drive,
+					   .request = c->request,
+					   .dir = c->dir,
+					   .error = c->error == 0 && c->unwatched ? -ENOSPC : c->error});
 	channel_end_batch(channel);
 	crawl_stop(c);
 }

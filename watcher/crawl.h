@@ -15,8 +15,9 @@ struct crawl {
 	uint16_t drive; /* by number: the drive may go while it is listed */
 	uint32_t request;
 	struct file_id dir;
-	int fd;    /* -1: it could not be opened */
-	int error; /* the first; the list is then not complete */
+	bool unwatched; /* what changes in it from now on is not seen */
+	int fd;         /* -1: it could not be opened */
+	int error;      /* the first; the list is then not complete */
 	size_t pos, len;
 	char target[ENTRY_TARGET_ROOM];
 	_Alignas(8) char buf[CRAWL_BUFFER];

@@ -62,20 +62,28 @@ static void find_type(uint64_t mount, char *type, size_t room)
 		fclose(f);
 }
 
-/* Handles are borrowed and reused on FUSE, and its birth time is 0: there only the inode number is left. */
-static int choose_rule(struct watch_drive *d, unsigned long magic)
+static bool is_remote(unsigned long magic)
 {
-	if (magic == MAGIC_NFS || magic == MAGIC_SMB || magic == magic_cifs || magic == magic_smb2)
+	return magic == MAGIC_NFS || magic == MAGIC_SMB || magic == magic_cifs || magic == magic_smb2;
+}
+
+/* Handles are borrowed and reused on FUSE, and its birth time is 0: there only the inode number is left. What
+ * a server far away calls a handle or a birth time is no better known. */
+static int choose_rule(struct watch_drive *d, unsigned long magic, enum watch_backend wanted)
+{
+	if (is_remote(magic) && wanted != WATCH_POLL)
 		return -EOPNOTSUPP;
 	d->rule.form = FILE_ID_HANDLE;
-	if (magic == MAGIC_FUSE || magic == MAGIC_9P) {
+	if (wanted == WATCH_POLL)
+		d->flags |= WATCH_WEAK_BARRIER;
+	if (magic == MAGIC_FUSE || magic == MAGIC_9P || is_remote(magic)) {
 		d->rule.form = FILE_ID_INODE;
 		d->flags |= WATCH_WEAK_BARRIER;
 	}
 	return 0;
 }
 
-static int learn(struct watch_drive *d)
+static int learn(struct watch_drive *d, enum watch_backend wanted)
 {
 	struct statfs fs;
 	int r = mount_of(d->fd, &d->mount, &d->rule.device);
@@ -85,7 +93,7 @@ static int learn(struct watch_drive *d)
 	if (r == 0)
 		find_type(d->mount, d->fs_type, sizeof(d->fs_type));
 	if (r == 0)
-		r = choose_rule(d, (unsigned long)fs.f_type);
+		r = choose_rule(d, (unsigned long)fs.f_type, wanted);
 	if (r == 0)
 		r = entry_id_of_fd(d->fd, &d->rule, &d->root);
 	if (r != 0)
@@ -99,7 +107,7 @@ static int learn(struct watch_drive *d)
 	return 0;
 }
 
-int watch_drive_new(struct watch_drive **out, uint16_t number, const char *path)
+int watch_drive_new(struct watch_drive **out, uint16_t number, const char *path, enum watch_backend wanted)
 {
 	struct watch_drive *d = calloc(1, sizeof(*d));
 	int r = -ENOMEM;
@@ -116,7 +124,7 @@ int watch_drive_new(struct watch_drive **out, uint16_t number, const char *path)
 	if (r < 0)
 		goto fail;
 	d->fd = r;
-	r = learn(d);
+	r = learn(d, wanted);
 	if (r != 0)
 		goto fail;
 	*out = d;

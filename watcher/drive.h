@@ -36,8 +36,8 @@ struct watch_drive {
 TAILQ_HEAD(watch_drive_list, watch_drive);
 
 /* Open the root at `path` and learn what its file system can do.  -EOPNOTSUPP: changes made on other hosts
- * would never be seen.  Else -errno of opening it. */
-int watch_drive_new(struct watch_drive **out, uint16_t number, const char *path);
+ * would never be seen, unless WATCH_POLL is wanted.  Else -errno of opening it. */
+int watch_drive_new(struct watch_drive **out, uint16_t number, const char *path, enum watch_backend wanted);
 void watch_drive_free(struct watch_drive *d); /* NULL is allowed */
 
 /* The root's descriptor.  -ESTALE: the path leads to something else now; -ENOENT and others: to nothing. */

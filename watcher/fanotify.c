@@ -458,6 +458,7 @@ static void look_under(struct fanotify_group *g, struct watch_drive *d, int dir_
 		o->flags = (uint16_t)flags_of(n, o);
 	} else if (r == ENTRY_ABSENT) {
 		o->type = OBSERVED_GONE;
+		o->flags = n->seen & SEEN_CLOSE ? OBSERVED_CLOSED : 0;
 	} else {
 		g->overflow |= r != -ESTALE && r != -EACCES;
 		return;

@@ -2,7 +2,9 @@
  *
  * A directory gets its watch before it is listed, at each scan; what happens in it afterwards raises events,
  * so nothing falls between.  A directory that is created or moved in is reported without FRESH: the daemon
- * scans it, and its subdirectories, and each scan places a watch first.
+ * scans it, and its subdirectories, and each scan places a watch first.  That may be a while from now, so the
+ * first look at a new directory watches it too, and looks at what is in it as if there had been events: what
+ * was moved there is found before its old name counts as gone.
  *
  * Directories are opened by walking from the root along the tree, one component at a time, and what is found
  * must have the id that was asked for.  The tree may be behind the file system; then the walk fails, the
@@ -11,7 +13,11 @@
  *
  * A directory that leaves the drive loses its watches.  Should it come back, the daemon may take it for one
  * that only moved, and what happened to it outside was not seen: then everything must be compared, and
- * OVERFLOW says so. */
+ * OVERFLOW says so.
+ *
+ * When the kernel allows no more watches, the directories without one are counted and the daemon is told: it
+ * then scans everything again and again, and each scan tries to place the watch. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -26,6 +32,9 @@
 #include "watcher/batch.h"
 #include "watcher/inotify_tree.h"
 #include "watcher/known.h"
+#include "watcher/recent.h"
+#include "watcher/tree_walk.h"
+#include "watcher/watch_limit.h"
 
 enum {
 	READ_BYTES = 64 * 1024,
@@ -37,7 +46,7 @@ enum {
 		5000, /* how long a directory may be nowhere before it counts as gone from the drive … */
 	DETACHED_QUIETS = 4, /* … or for how many reads in a row that come because nothing happens at all */
 	WAITING_MAX = 4096,  /* names in such directories */
-	LEFT_MAX = 65536,    /* directories remembered that left the drive */
+	LEFT_MAX = 65536,    /* directories remembered that left the drive, or that are no more */
 };
 
 enum { /* batch_name.seen */
@@ -50,9 +59,11 @@ enum { /* batch_name.seen */
        SEEN_CREATE = 1 << 6,
 };
 
+/* Without IN_EXCL_UNLINK: FUSE drops a name from the kernel's cache when it is looked up at a bad moment, and
+ * what is written to a file that was open then would count as written to an unlinked one. */
 #define WATCH_MASK                                                                                           \
 	(IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB |      \
-	 IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR | IN_EXCL_UNLINK)
+	 IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
 
 struct inotify_instance {
 	struct backend base;
@@ -60,10 +71,10 @@ struct inotify_instance {
 	struct inotify_tree tree;
 	struct batch batch, waiting; /* `waiting`: names whose directory is detached, for the next read */
 	struct known left;           /* directories that left the drive */
-	struct known deleted;        /* directories that are no more */
-	struct tree_node **path;
-	size_t path_room;
-	uint32_t half; /* cookie of a rename whose new name has not come yet; 0: none */
+	struct recent deleted;       /* directories that are no more */
+	struct tree_walk walk;
+	size_t told_refused; /* directories without a watch, as the daemon knows */
+	uint32_t half;       /* cookie of a rename whose new name has not come yet; 0: none */
 	unsigned open_dirs;
 	char target[ENTRY_TARGET_ROOM];
 	_Alignas(struct inotify_event) char buf[READ_BYTES];
@@ -83,64 +94,10 @@ static void say_overflow(struct inotify_instance *in)
 
 /* Opening directories. */
 
-static int reserve_path(struct inotify_instance *in, size_t depth)
-{
-	struct tree_node **path;
-
-	if (depth <= in->path_room)
-		return 0;
-	path = realloc(in->path, depth * 2 * sizeof(struct tree_node *));
-	if (path == NULL)
-		return -ENOMEM;
-	in->path = path;
-	in->path_room = depth * 2;
-	return 0;
-}
-
-static int walk(struct inotify_instance *in, struct tree_node *n, int depth)
-{
-	int fd = watch_drive_fd(in->drive);
-
-	if (fd >= 0)
-		fd = openat(fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	else
-		return fd;
-	for (int i = depth; i > 0; i--, n = n->parent)
-		in->path[i - 1] = n;
-	for (int i = 0; fd >= 0 && i < depth; i++) {
-		int next = openat(fd, in->path[i]->name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		int error = errno;
-
-		close(fd);
-		fd = next;
-		errno = error;
-	}
-	return fd < 0 ? -errno : fd;
-}
-
 /* -ESTALE: it is not where it was seen last. */
 static int open_node(struct inotify_instance *in, struct tree_node *n)
 {
-	int depth = inotify_tree_depth(&in->tree, n), fd, r;
-	struct file_id id;
-
-	if (depth < 0)
-		return -ESTALE;
-	r = reserve_path(in, (size_t)depth + 1);
-	if (r != 0)
-		return r;
-	fd = walk(in, n, depth);
-	if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP)
-		return -ESTALE;
-	if (fd < 0)
-		return fd;
-	r = entry_id_of_fd(fd, &in->drive->rule, &id);
-	if (r == 0 && !file_id_equal(&id, &n->id))
-		r = -ESTALE;
-	if (r == 0)
-		return fd;
-	close(fd);
-	return r;
+	return tree_walk_open(&in->walk, &in->tree, in->drive, n);
 }
 
 static bool wait_events(struct inotify_instance *in, int ms)
@@ -152,21 +109,12 @@ static bool wait_events(struct inotify_instance *in, int ms)
 
 static ssize_t instance_read(struct backend *b);
 
-static int open_readable(int path_fd)
-{
-	int fd = openat(path_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int r = fd < 0 ? -errno : fd;
-
-	close(path_fd);
-	return r;
-}
-
 static int try_open(struct inotify_instance *in, const struct file_id *dir)
 {
 	struct tree_node *n = inotify_tree_by_id(&in->tree, dir);
 
 	if (n == NULL)
-		return known_get(&in->deleted, file_id_hash(dir)) == KNOWN_NOT &&
+		return !recent_has(&in->deleted, file_id_hash(dir)) &&
 				       known_get(&in->left, file_id_hash(dir)) == KNOWN_NOT
 			       ? -EBUSY
 			       : -ESTALE;
@@ -194,7 +142,7 @@ static int instance_open_dir(struct backend *b, struct watch_drive *d, const str
 	}
 	if (fd == -ESTALE) /* it exists, as far as anybody said */
 		return -EBUSY;
-	return fd >= 0 && purpose == OPEN_TO_SCAN ? open_readable(fd) : fd;
+	return fd >= 0 && purpose == OPEN_TO_SCAN ? tree_walk_readable(fd) : fd;
 }
 
 static int add_watch(struct inotify_instance *in, struct tree_node *n, int fd)
@@ -211,13 +159,26 @@ static int add_watch(struct inotify_instance *in, struct tree_node *n, int fd)
 	return 0;
 }
 
+/* Nothing to give up for: the daemon is told, and scans again what may have changed unseen. */
+static int watch_or_note(struct inotify_instance *in, struct tree_node *n, int fd)
+{
+	int r = add_watch(in, n, fd);
+
+	if (r == -ENOSPC) {
+		inotify_tree_refuse(&in->tree, n);
+		r = BACKEND_UNWATCHED;
+	}
+	in->base.unsettled |= in->tree.refused != in->told_refused;
+	return r;
+}
+
 static int instance_watch_dir(struct backend *b, struct watch_drive *d, const struct file_id *dir, int fd)
 {
 	struct inotify_instance *in = instance_of(b);
 	struct tree_node *n = inotify_tree_by_id(&in->tree, dir);
 
 	(void)d;
-	return n == NULL ? -ESTALE : add_watch(in, n, fd);
+	return n == NULL ? -ESTALE : watch_or_note(in, n, fd);
 }
 
 /* What looks teach the tree. */
@@ -236,7 +197,7 @@ static void instance_saw(struct backend *b, struct watch_drive *d, const struct 
 	}
 	n = inotify_tree_by_id(&in->tree, &o->id);
 	b->found |= n != NULL && n->parent == NULL;
-	known_forget(&in->deleted, file_id_hash(&o->id));
+	recent_forget(&in->deleted, file_id_hash(&o->id));
 	if (inotify_tree_place(&in->tree, parent, o->name, &o->id) == NULL)
 		say_overflow(in);
 	if (known_get(&in->left, file_id_hash(&o->id)) != KNOWN_NOT)
@@ -249,9 +210,10 @@ static void leave(void *context, const struct tree_node *n)
 
 	if (n->wd != TREE_UNWATCHED)
 		inotify_rm_watch(in->base.fd, n->wd);
-	if (in->deleted.count > LEFT_MAX)
-		known_clear(&in->deleted);
-	known_put(n->deleted ? &in->deleted : &in->left, file_id_hash(&n->id), 0);
+	if (n->deleted)
+		recent_put(&in->deleted, file_id_hash(&n->id), LEFT_MAX);
+	else
+		known_put(&in->left, file_id_hash(&n->id), 0);
 }
 
 static void forget_deleted(struct inotify_instance *in)
@@ -455,7 +417,48 @@ static void note_deleted(struct inotify_instance *in, const struct batch_name *n
 		child->deleted = true;
 }
 
-static int look_at(struct inotify_instance *in, struct batch_name *n)
+static void gather_names(struct inotify_instance *in, const struct file_id *dir, int fd)
+{
+	DIR *list = fdopendir(fd);
+	const struct dirent *e;
+
+	if (list == NULL) {
+		close(fd);
+		return;
+	}
+	while (in->batch.name_count < BATCH_NAMES && (e = readdir(list)) != NULL) {
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		if (batch_add(&in->batch, dir, e->d_name, strlen(e->d_name)) == NULL) {
+			say_overflow(in);
+			break;
+		}
+	}
+	closedir(list);
+}
+
+/* What fails here, or is too much, is made good by the scan that the daemon asks for.  Moves the batch. */
+static void enter_new_dir(struct inotify_instance *in, int parent_fd, const struct observation *o)
+{
+	struct tree_node *n = inotify_tree_by_id(&in->tree, &o->id);
+	struct file_id dir = o->id, id;
+	int fd;
+
+	if (n == NULL || n->wd != TREE_UNWATCHED ||
+	    n->refused) /* a scan places its watch, when there is room */
+		return;
+	fd = openat(parent_fd, o->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (entry_id_of_fd(fd, &in->drive->rule, &id) == 0 && file_id_equal(&id, &dir) &&
+	    add_watch(in, n, fd) == 0)
+		gather_names(in, &dir, fd);
+	else
+		close(fd);
+}
+
+/* n and all other parts of the batch may have moved afterwards. */
+static int look_at(struct inotify_instance *in, const struct batch_name *n)
 {
 	struct batch_dir *dir = &in->batch.dirs[n->dir];
 	struct observation o = {.drive = in->drive->number,
@@ -472,9 +475,13 @@ static int look_at(struct inotify_instance *in, struct batch_name *n)
 	o.type = r == 0 ? OBSERVED_ENTRY : OBSERVED_GONE;
 	if (r == 0)
 		o.flags = (uint16_t)flags_of(n, &o);
+	else if (n->seen & SEEN_CLOSE)
+		o.flags = OBSERVED_CLOSED;
 	note_deleted(in, n, &o);
 	instance_saw(&in->base, in->drive, &o);
 	channel_emit(in->base.channel, &o);
+	if (o.type == OBSERVED_ENTRY && o.state.kind == ENTRY_DIR && !o.state.mount)
+		enter_new_dir(in, dir->fd, &o);
 	return 0;
 }
 
@@ -485,17 +492,16 @@ static size_t look_at_all(struct inotify_instance *in, bool *progress)
 
 	*progress = false;
 	for (size_t i = 0; i < in->batch.name_count && !channel_closed(in->base.channel); i++) {
-		struct batch_name *n = &in->batch.names[i];
 		int r;
 
-		if (n->seen & SEEN_DONE)
+		if (in->batch.names[i].seen & SEEN_DONE)
 			continue;
-		r = look_at(in, n);
+		r = look_at(in, &in->batch.names[i]);
 		if (r == -ESTALE) {
 			waiting++;
 			continue;
 		}
-		n->seen |= SEEN_DONE;
+		in->batch.names[i].seen |= SEEN_DONE;
 		*progress |= r == 0;
 		if (r == -EIO || r == -ENOMEM || r == -EMFILE || r == -ENFILE)
 			say_overflow(in);
@@ -583,6 +589,24 @@ static void take_waiting(struct inotify_instance *in)
 	in->waiting = before;
 }
 
+/* The number matters to people only, so it is told when it has come to rest. */
+static void tell_refused(struct inotify_instance *in)
+{
+	bool any = in->tree.refused > 0;
+	char text[WATCH_LIMIT_TEXT];
+
+	if (in->tree.refused == in->told_refused || (any && in->told_refused > 0 && !in->base.quiet))
+		return;
+	in->told_refused = in->tree.refused;
+	if (any)
+		watch_limit_explain(text, in->tree.refused, in->tree.ids.count);
+	channel_emit(in->base.channel, &(struct observation){.type = OBSERVED_UNWATCHED,
+							     .drive = in->drive->number,
+							     .error = any ? -ENOSPC : 0,
+							     .text = text,
+							     .text_len = any ? strlen(text) : 0});
+}
+
 static ssize_t instance_read(struct backend *b)
 {
 	struct inotify_instance *in = instance_of(b);
@@ -600,9 +624,11 @@ static ssize_t instance_read(struct backend *b)
 		batch_clear(&in->batch);
 	}
 	drop_detached(in);
+	tell_refused(in);
 	b->quiet = false;
 	keep_waiting(in);
-	b->unsettled = in->waiting.name_count > 0 || !LIST_EMPTY(&in->tree.detached);
+	b->unsettled = in->waiting.name_count > 0 || !LIST_EMPTY(&in->tree.detached) ||
+		       in->tree.refused != in->told_refused;
 	channel_end_batch(b->channel);
 	return n + more;
 }
@@ -617,11 +643,10 @@ static int instance_add(struct backend *b, struct watch_drive *d, const char **w
 	in->drive = d;
 	r = fd < 0 ? fd : inotify_tree_init(&in->tree, &d->root);
 	if (r == 0)
-		r = add_watch(in, in->tree.root, fd);
-	if (r == -ENOSPC)
-		*why = "the limit of inotify watches is reached: raise the sysctl "
-		       "fs.inotify.max_user_watches";
-	else if (r != 0)
+		r = watch_or_note(in, in->tree.root, fd);
+	if (r == BACKEND_UNWATCHED)
+		r = 0;
+	if (r != 0)
 		*why = strerror(-r);
 	return r;
 }
@@ -635,7 +660,7 @@ static void instance_remove(struct backend *b, struct watch_drive *d)
 static bool instance_alive(struct backend *b, struct watch_drive *d)
 {
 	(void)d;
-	return instance_of(b)->tree.root->wd != TREE_UNWATCHED;
+	return instance_of(b)->tree.root->wd != TREE_UNWATCHED || instance_of(b)->tree.root->refused;
 }
 
 static void instance_free(struct backend *b)
@@ -648,8 +673,8 @@ static void instance_free(struct backend *b)
 	batch_deinit(&in->batch);
 	batch_deinit(&in->waiting);
 	known_deinit(&in->left);
-	known_deinit(&in->deleted);
-	free(in->path);
+	recent_deinit(&in->deleted);
+	tree_walk_deinit(&in->walk);
 	free(in);
 }
 

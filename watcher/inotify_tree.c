@@ -173,6 +173,8 @@ void inotify_tree_watch(struct inotify_tree *t, struct tree_node *n, int wd)
 {
 	struct tree_node *other = wd == TREE_UNWATCHED ? NULL : inotify_tree_by_wd(t, wd);
 
+	t->refused -= n->refused;
+	n->refused = false;
 	if (n->wd == wd)
 		return;
 	if (other != NULL)
@@ -182,6 +184,13 @@ void inotify_tree_watch(struct inotify_tree *t, struct tree_node *n, int wd)
 	n->wd = wd;
 	if (wd != TREE_UNWATCHED)
 		table_add(&t->wds, &n->by_wd, wd_hash(wd));
+}
+
+void inotify_tree_refuse(struct inotify_tree *t, struct tree_node *n)
+{
+	inotify_tree_watch(t, n, TREE_UNWATCHED);
+	n->refused = true;
+	t->refused++;
 }
 
 int inotify_tree_depth(const struct inotify_tree *t, const struct tree_node *n)

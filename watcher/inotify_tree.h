@@ -35,12 +35,14 @@ struct tree_node {
 	uint32_t detached_ms;    /* the owner's: since when it is detached; 0: not noted yet */
 	uint8_t detached_quiets; /* the owner's too: how often it was still detached when nothing happened */
 	bool deleted;            /* a delete event named it: it will not come back */
+	bool refused;            /* the kernel would not watch it */
 	char *name;
 };
 
 struct inotify_tree {
 	struct tree_table ids, wds, places;
 	struct tree_node *root;
+	size_t refused; /* how many nodes are */
 	LIST_HEAD(, tree_node) detached;
 };
 
@@ -59,6 +61,8 @@ struct tree_node *inotify_tree_place(struct inotify_tree *t, struct tree_node *p
 void inotify_tree_vacate(struct inotify_tree *t, const struct tree_node *parent, const char *name);
 /* Give the node a watch (or TREE_UNWATCHED).  A watch is of one inode, so who had it before loses it. */
 void inotify_tree_watch(struct inotify_tree *t, struct tree_node *n, int wd);
+/* The kernel would not watch it; inotify_tree_watch() takes that back. */
+void inotify_tree_refuse(struct inotify_tree *t, struct tree_node *n);
 /* Free a detached node alone: a directory can only be deleted when it is empty, so what the tree still has
  * below it is elsewhere by now, and detached until it is seen there. */
 void inotify_tree_forget(struct inotify_tree *t, struct tree_node *n);

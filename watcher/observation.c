@@ -38,7 +38,7 @@ enum {
 static const uint16_t observation_parts[] = {
 	[OBSERVED_READY] = HAS_DRIVE | HAS_FLAGS | HAS_BACKEND | HAS_ID | HAS_STATE | HAS_TEXT | HAS_VOLUME,
 	[OBSERVED_ENTRY] = HAS_DRIVE | HAS_FLAGS | HAS_DIR | HAS_ID | HAS_STATE | HAS_NAME | HAS_TARGET,
-	[OBSERVED_GONE] = HAS_DRIVE | HAS_DIR | HAS_NAME,
+	[OBSERVED_GONE] = HAS_DRIVE | HAS_FLAGS | HAS_DIR | HAS_NAME,
 	[OBSERVED_SCAN_BEGIN] = HAS_DRIVE | HAS_REQUEST | HAS_DIR,
 	[OBSERVED_SCAN_END] = HAS_DRIVE | HAS_REQUEST | HAS_ERROR | HAS_DIR,
 	[OBSERVED_LOOKED] = HAS_DRIVE | HAS_REQUEST | HAS_ERROR | HAS_DIR | HAS_NAME,
@@ -51,6 +51,7 @@ static const uint16_t observation_parts[] = {
 	[OBSERVED_REMOUNT] = 0,
 	[OBSERVED_MOUNTS] = HAS_DRIVE | HAS_TEXT | HAS_COUNT,
 	[OBSERVED_GAUGES] = HAS_DRIVE | HAS_GAUGES,
+	[OBSERVED_UNWATCHED] = HAS_DRIVE | HAS_ERROR | HAS_TEXT,
 };
 
 static const uint16_t request_parts[] = {
@@ -188,7 +189,7 @@ static void get_backend(struct wire_reader *r, enum watch_backend *backend)
 {
 	unsigned value = (unsigned)wire_get(r, 1);
 
-	if (value > WATCH_INOTIFY)
+	if (value > WATCH_POLL)
 		r->failed = true;
 	else
 		*backend = (enum watch_backend)value;
@@ -287,10 +288,17 @@ static void check_entry(struct wire_reader *r, const struct observation *o)
 		r->failed = true;
 }
 
+static unsigned flags_of_type(enum observation_type type)
+{
+	if (type == OBSERVED_READY)
+		return READY_FLAGS;
+	return type == OBSERVED_GONE ? OBSERVED_CLOSED : (unsigned)ENTRY_FLAGS;
+}
+
 static void get_flags(struct wire_reader *r, struct observation *o)
 {
 	o->flags = (uint16_t)wire_get(r, 2);
-	if (o->flags & ~(o->type == OBSERVED_READY ? (unsigned)READY_FLAGS : (unsigned)ENTRY_FLAGS))
+	if (o->flags & ~flags_of_type(o->type))
 		r->failed = true;
 }
 
@@ -399,4 +407,19 @@ int watch_request_decode(struct watch_request *out, const uint8_t *buf, size_t l
 	else if (has & HAS_NAME)
 		get_name(&r, &out->name, &out->name_len);
 	return r.failed || r.at != r.end ? -EPROTO : frame;
+}
+
+const char *watch_backend_name(enum watch_backend b)
+{
+	switch (b) {
+	case WATCH_AUTO:
+		return "auto";
+	case WATCH_FANOTIFY:
+		return "fanotify";
+	case WATCH_INOTIFY:
+		return "inotify";
+	case WATCH_POLL:
+		return "poll";
+	}
+	return "auto";
 }

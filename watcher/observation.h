@@ -42,7 +42,9 @@ enum observation_type {
 	OBSERVED_ENTRY = 2,      /* dir/name is `state` with identity `id` (and `target`) */
 	OBSERVED_GONE = 3,       /* dir/name does not exist; dir itself was there and readable */
 	OBSERVED_SCAN_BEGIN = 4, /* answer to REQUEST_SCAN: ENTRYs of `dir` follow … */
-	OBSERVED_SCAN_END = 5, /* … and here they end; `error` 0 or -errno: the list is then not complete */
+	OBSERVED_SCAN_END =
+		5, /* … and here they end; `error` 0, -ENOSPC: the list is complete, but what changes in
+		    * `dir` from now on is not seen, or other -errno: it is not complete */
 	OBSERVED_LOOKED = 6, /* answer to REQUEST_LOOK, after its ENTRY or GONE; `error` -errno: it could not
 			      * be looked at, nothing is known (-ESTALE: dir itself is gone) */
 	OBSERVED_BATCH_END =
@@ -55,15 +57,17 @@ enum observation_type {
 	OBSERVED_FAILED = 11, /* this drive cannot be watched: `error` and `text`; no READY comes */
 	OBSERVED_FILE = 12,   /* fanotify: the file `id`, changed under a name that it has no more, is `state`
 			       * under its others, if the drive has any */
+	OBSERVED_UNWATCHED = 13, /* not all directories of the drive could be watched: -ENOSPC and `text`;
+				  * scans try again; 0: now they all are */
 	OBSERVED_REMOUNT =
-		13, /* the mounts of this machine changed: a drive that failed or went may be there now */
-	OBSERVED_MOUNTS = 14, /* `count` other file systems are mounted inside the drive, `text` is the path
+		14, /* the mounts of this machine changed: a drive that failed or went may be there now */
+	OBSERVED_MOUNTS = 15, /* `count` other file systems are mounted inside the drive, `text` is the path
 			       * of one of them; after READY, and when that changes */
-	OBSERVED_GAUGES = 15, /* at the worst `queue_bytes` of events waited in the last second, and the
+	OBSERVED_GAUGES = 16, /* at the worst `queue_bytes` of events waited in the last second, and the
 			       * oldest no longer than `lag_ms`; zeros: nothing does any more */
 };
 
-/* Flags of an ENTRY. */
+/* Flags of an ENTRY; a GONE may have CLOSED: the file that went was closed by its writer before. */
 enum {
 	OBSERVED_FRESH =
 		1 << 0, /* a dir whose creation this watcher saw: empty then, all since is observed */
@@ -81,7 +85,14 @@ enum {
 	WATCH_WEAK_BARRIER = 1 << 1, /* changes may be seen late (FUSE, network): a barrier is best effort */
 };
 
-enum watch_backend { WATCH_AUTO = 0, WATCH_FANOTIFY = 1, WATCH_INOTIFY = 2 };
+enum watch_backend {
+	WATCH_AUTO = 0,
+	WATCH_FANOTIFY = 1,
+	WATCH_INOTIFY = 2,
+	WATCH_POLL = 3, /* no events come: who wants to know what changed scans */
+};
+
+const char *watch_backend_name(enum watch_backend b); /* "auto", "fanotify", … */
 
 struct observation {
 	enum observation_type type;
@@ -98,7 +109,8 @@ struct observation {
 	size_t name_len;
 	const char *target; /* ENTRY of a symlink: 0 to 4095 bytes */
 	size_t target_len;
-	const char *text; /* READY: file system type, and why not fanotify; FAILED: the reason; for people */
+	const char *text; /* READY: file system type, and why not fanotify; FAILED: the reason; UNWATCHED:
+			   * what to do; for people */
 	size_t text_len;
 	uint32_t count;       /* MOUNTS */
 	uint64_t queue_bytes; /* GAUGES */

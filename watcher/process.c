@@ -122,6 +122,8 @@ static int open_backend(struct watcher *w, struct watch_drive *d, enum watch_bac
 		return 0;
 	if (kind == WATCH_FANOTIFY)
 		r = fanotify_backend_new(out, w->channel, &w->drives, why);
+	else if (kind == WATCH_POLL)
+		r = poll_backend_new(out, w->channel, &w->drives, why);
 	else
 		r = inotify_backend_new(out, w->channel, &w->drives, why);
 	if (r != 0)
@@ -202,6 +204,8 @@ static int attach_best(struct watcher *w, struct watch_drive *d, enum watch_back
 	int r = -EOPNOTSUPP;
 
 	*why = NULL;
+	if (wanted == WATCH_POLL)
+		return attach(w, d, WATCH_POLL, why);
 	if (wanted != WATCH_INOTIFY)
 		r = attach(w, d, WATCH_FANOTIFY, why);
 	else
@@ -225,7 +229,7 @@ static void fail_open(struct watcher *w, uint16_t drive, const char *path, int e
 	if (error == -EOPNOTSUPP)
 		snprintf(text, sizeof(text),
 			 "%s lies on a network file system: changes made on other hosts would never "
-			 "be seen; run the daemon where the disk is",
+			 "be seen; run the daemon where the disk is, or set `watch = poll` for this drive",
 			 path);
 	else
 		snprintf(text, sizeof(text), "cannot open %s: %s", path, strerror(-error));
@@ -238,7 +242,7 @@ static void fail_attach(struct watcher *w, const struct watch_drive *d, enum wat
 	char text[4096 + 256];
 
 	snprintf(text, sizeof(text), "cannot watch %s with %s: %s", d->path,
-		 wanted == WATCH_FANOTIFY ? "fanotify" : "inotify", why);
+		 watch_backend_name(wanted == WATCH_AUTO ? WATCH_INOTIFY : wanted), why);
 	emit_failed(w, d->number, error, text);
 }
 
@@ -263,7 +267,7 @@ static void serve_drive(struct watcher *w, const struct watch_request *q)
 	if (d != NULL)
 		drop_drive(w, d);
 	snprintf(path, sizeof(path), "%.*s", (int)q->name_len, q->name);
-	r = watch_drive_new(&d, q->drive, path);
+	r = watch_drive_new(&d, q->drive, path, q->backend);
 	if (r != 0) {
 		fail_open(w, q->drive, path, r);
 		return;
@@ -733,6 +737,8 @@ static int run(struct watcher *w)
 		if (take_doubts(w))
 			check_roots(w);
 		serve_scans(w);
+		if (take_doubts(w))
+			check_roots(w);
 		retry_deferred(w);
 	}
 	return EXIT_SUCCESS;

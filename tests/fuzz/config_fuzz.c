@@ -5,6 +5,7 @@
 
 #include "daemon/config.h"
 #include "daemon/config_value.h"
+#include "sync/rules.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -20,10 +21,13 @@ static void check_config(const struct config *c)
 	require(c->address[0] != '\0' && c->drive_count > 0);
 	for (size_t i = 0; i < c->drive_count; i++) {
 		const struct config_drive *d = &c->drives[i];
+		struct rules *rules;
 
 		require(config_drive_name_valid(d->name));
 		require(d->path != NULL && d->path[0] == '/');
 		require(d->max_wait_ms >= d->settle_ms && d->retain_changes > 0 && d->line > 0);
+		require(config_rules_make(&d->rules, &rules) == 0); /* what was accepted is a rule */
+		rules_free(rules);
 	}
 }
 

@@ -111,6 +111,7 @@ class Daemon:
         self.log = self.folder / "wakelined.log"
         self.process = None
         self.environment = {}       # beside ours
+        self.prefix = []            # a command that ends in exec of what follows it
         self.tokens = {}
         self.write_config()
 
@@ -126,7 +127,7 @@ class Daemon:
     def start(self):
         """Return when it serves."""
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([program("wakelined"), "--config", str(self.config)],
+            self.process = subprocess.Popen([*self.prefix, program("wakelined"), "--config", str(self.config)],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             env={**os.environ, **self.environment})
         deadline = time.monotonic() + PATIENCE

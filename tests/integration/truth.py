@@ -43,8 +43,8 @@ def item_state(item):
     return state
 
 
-def entry_state(path, status):
-    """The same of what lies at `path`; None for what is no entry of a drive."""
+def entry_state(name, status, folder=None):
+    """The same of what `name` stands for (in the directory open as `folder`); None for what is no entry of a drive."""
     kinds = {stat.S_IFREG: "file", stat.S_IFDIR: "dir", stat.S_IFLNK: "symlink"}
     kind = kinds.get(stat.S_IFMT(status.st_mode))
     if kind is None:
@@ -54,28 +54,33 @@ def entry_state(path, status):
         state["size"] = status.st_size
         state["mtime"] = status.st_mtime_ns
     if kind == "symlink":
-        state["target"] = os.readlink(path)
+        state["target"] = os.readlink(name, dir_fd=folder)
     return state
 
 
 def walk(root):
     """{relative path: state} of every entry below root; all as bytes."""
     found = {}
-    todo = [b""]
-    while todo:
-        directory = todo.pop()
-        with os.scandir(os.path.join(os.fsencode(root), directory)) as entries:
-            for entry in entries:
-                path = os.path.join(directory, entry.name)
-                if entry.name.startswith(RESERVED_PREFIXES) or path == b".wakeline":
-                    continue
-                state = entry_state(entry.path, entry.stat(follow_symlinks=False))
-                if state is None:
-                    continue
-                found[path] = state
-                if state["kind"] == "dir":
-                    todo.append(path)
+    walk_into(os.open(os.fsencode(root), os.O_RDONLY | os.O_DIRECTORY), b"", found)
     return found
+
+
+def walk_into(folder, prefix, found):
+    """The same below an open directory, which is closed: no path is too long for that."""
+    try:
+        for name in map(os.fsencode, os.listdir(folder)):
+            path = prefix + name
+            if name.startswith(RESERVED_PREFIXES) or path == b".wakeline":
+                continue
+            state = entry_state(name, os.stat(name, dir_fd=folder, follow_symlinks=False), folder)
+            if state is None:
+                continue
+            found[path] = state
+            if state["kind"] == "dir":
+                below = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+                walk_into(below, path + b"/", found)
+    finally:
+        os.close(folder)
 
 
 def differences(root, tree):

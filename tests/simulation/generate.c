@@ -19,6 +19,7 @@ void generate_style(struct style *s, struct random *r, const struct fixed *fixed
 	o->settle_ms = settles[random_below(r, 5)];
 	o->max_wait_ms = waits[random_below(r, 3)];
 	o->tick_ms = ticks[random_below(r, 4)];
+	o->rules = fixed->rules < 0 ? random_percent(r, 30) : fixed->rules;
 	s->setup = random_percent(r, 70) ? random_below(r, 12) : 0;
 	s->length = lengths[random_below(r, 6)];
 	s->operations = 25 + random_below(r, 45);

@@ -16,7 +16,7 @@ struct style {
 
 /* What the command line fixes for every history; -1: drawn. */
 struct fixed {
-	int weak, inotify, shuffle, lenient, trouble;
+	int weak, inotify, shuffle, lenient, trouble, rules;
 };
 
 void generate_style(struct style *s, struct random *r, const struct fixed *fixed);

@@ -5,7 +5,8 @@
  *     simulation --seed SEED                    one, told in full
  *     simulation --script FILE                  one from its script, told in full
  *     simulation --scripts DIR                  every *.txt in DIR; all must pass
- *   --weak 0|1 --inotify 0|1 --shuffle 0|1 --trouble PERMILLE --lenient 0|1    fix what is drawn otherwise
+ *   --weak 0|1 --inotify 0|1 --shuffle 0|1 --trouble PERMILLE --lenient 0|1 --rules 0|1    fix what is drawn
+ * otherwise
  *   --failures DIR --keep-going N               write each failure to DIR, stop after the Nth
  *   --ignore RULE,…                             a history that breaks one of these rules ends there, and is
  * only counted
@@ -362,13 +363,21 @@ struct command {
 static bool parse(struct run *run, struct command *c, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"from", required_argument, NULL, 'f'},     {"count", required_argument, NULL, 'n'},
-		{"seed", required_argument, NULL, 's'},     {"script", required_argument, NULL, 'S'},
-		{"scripts", required_argument, NULL, 'D'},  {"weak", required_argument, NULL, 'w'},
-		{"inotify", required_argument, NULL, 'i'},  {"shuffle", required_argument, NULL, 'u'},
-		{"trouble", required_argument, NULL, 't'},  {"lenient", required_argument, NULL, 'l'},
-		{"failures", required_argument, NULL, 'F'}, {"keep-going", required_argument, NULL, 'k'},
-		{"ignore", required_argument, NULL, 'I'},   {NULL, 0, NULL, 0},
+		{"from", required_argument, NULL, 'f'},
+		{"count", required_argument, NULL, 'n'},
+		{"seed", required_argument, NULL, 's'},
+		{"script", required_argument, NULL, 'S'},
+		{"scripts", required_argument, NULL, 'D'},
+		{"weak", required_argument, NULL, 'w'},
+		{"inotify", required_argument, NULL, 'i'},
+		{"shuffle", required_argument, NULL, 'u'},
+		{"trouble", required_argument, NULL, 't'},
+		{"lenient", required_argument, NULL, 'l'},
+		{"failures", required_argument, NULL, 'F'},
+		{"keep-going", required_argument, NULL, 'k'},
+		{"ignore", required_argument, NULL, 'I'},
+		{"rules", required_argument, NULL, 'r'},
+		{NULL, 0, NULL, 0},
 	};
 	int option;
 
@@ -403,6 +412,9 @@ static bool parse(struct run *run, struct command *c, int argc, char **argv)
 			break;
 		case 'l':
 			run->fixed.lenient = atoi(optarg);
+			break;
+		case 'r':
+			run->fixed.rules = atoi(optarg);
 			break;
 		case 'F':
 			run->failures_dir = optarg;
@@ -440,7 +452,7 @@ int main(int argc, char **argv)
 {
 	struct run run = {.from = 1,
 			  .keep_going = 1,
-			  .fixed = {-1, -1, -1, -1, -1},
+			  .fixed = {-1, -1, -1, -1, -1, -1},
 			  .count = getenv("WAKELINE_LONG") != NULL ? LONG_COUNT : DEFAULT_COUNT};
 	struct command c = {.mode = MODE_MANY};
 	int r = 2;

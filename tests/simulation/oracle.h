@@ -10,6 +10,7 @@
 
 #include "store/index.h"
 #include "sync/change.h"
+#include "sync/rules.h"
 #include "tests/simulation/failure.h"
 #include "tests/simulation/file_system.h"
 #include "tests/simulation/watcher.h"
@@ -18,7 +19,8 @@ struct oracle;
 
 struct oracle *oracle_new(void);
 void oracle_free(struct oracle *o); /* NULL is allowed */
-void oracle_reset(struct oracle *o, struct failure *failure, bool weak_ids);
+/* `rules` (borrowed; may be NULL): what they hide is in the index and not in the replica. */
+void oracle_reset(struct oracle *o, struct failure *failure, bool weak_ids, const struct rules *rules);
 /* The replica becomes a copy of the index: what a snapshot would be. */
 void oracle_take_snapshot(struct oracle *o, struct store_txn *txn);
 /* Apply one change, and assert TREE and that the index says the same already. */

@@ -33,6 +33,7 @@ struct image {
 struct oracle {
 	struct failure *failure;
 	bool weak_ids;
+	const struct rules *rules;
 	struct image now, saved;
 	struct entry before; /* … which was this until then: a move carries the new state, an update after it
 				says why */

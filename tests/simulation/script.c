@@ -62,9 +62,9 @@ void script_print(const struct script *s, FILE *out)
 {
 	const struct script_options *o = &s->options;
 
-	fprintf(out, "options ids=%s backend=%s settle=%u max_wait=%u tick=%u links=%s shuffle=%d\n",
+	fprintf(out, "options ids=%s backend=%s settle=%u max_wait=%u tick=%u links=%s shuffle=%d rules=%d\n",
 		o->weak_ids ? "weak" : "strong", o->inotify ? "inotify" : "fanotify", o->settle_ms,
-		o->max_wait_ms, o->tick_ms, o->lenient_links ? "lenient" : "strict", o->shuffle);
+		o->max_wait_ms, o->tick_ms, o->lenient_links ? "lenient" : "strict", o->shuffle, o->rules);
 	for (unsigned i = 0; i < s->count; i++)
 		action_print(&s->actions[i], out);
 }
@@ -136,6 +136,8 @@ static bool option_read(struct script_options *o, const char *text)
 		o->lenient_links = strcmp(value, "lenient") == 0;
 	else if (IS("shuffle"))
 		o->shuffle = value[0] == '1';
+	else if (IS("rules"))
+		o->rules = value[0] == '1';
 	else if (IS("settle"))
 		return number_read(&o->settle_ms, value);
 	else if (IS("max_wait"))

@@ -1,7 +1,7 @@
 /* script: a history as a list of actions, one a line, that can be cut down, printed, kept in a file and run
  * again.
  *
- *     options ids=strong backend=fanotify settle=20 max_wait=500 tick=1 links=strict shuffle=0
+ *     options ids=strong backend=fanotify settle=20 max_wait=500 tick=1 links=strict shuffle=0 rules=0
  *     mkdir a
  *     create a/b 5
  *     start
@@ -71,6 +71,7 @@ struct action {
 struct script_options {
 	bool weak_ids, inotify, shuffle;
 	bool lenient_links; /* do not expect that a change through one hard link shows at the others */
+	bool rules;         /* some names are hidden from clients: world_rules[] */
 	unsigned settle_ms, max_wait_ms;
 	unsigned tick_ms; /* how finely the file system stores times */
 };

@@ -96,7 +96,7 @@ static void simplify_options(struct search *q, struct script *s)
 {
 	static const struct script_options plain = {.settle_ms = 20, .max_wait_ms = 500, .tick_ms = 1};
 
-	for (unsigned i = 0; i < 5; i++) {
+	for (unsigned i = 0; i < 6; i++) {
 		struct script_options *o = &q->candidate.options;
 
 		q->candidate = *s;
@@ -108,10 +108,12 @@ static void simplify_options(struct search *q, struct script *s)
 			o->inotify = o->weak_ids || plain.inotify;
 		else if (i == 3)
 			o->tick_ms = plain.tick_ms;
-		else
-			*o = (struct script_options){o->weak_ids,      o->inotify,      o->shuffle,
-						     o->lenient_links, plain.settle_ms, plain.max_wait_ms,
-						     o->tick_ms};
+		else if (i == 4)
+			o->rules = plain.rules;
+		else {
+			o->settle_ms = plain.settle_ms;
+			o->max_wait_ms = plain.max_wait_ms;
+		}
 		if (q->fails(q->context, &q->candidate))
 			*s = q->candidate;
 	}

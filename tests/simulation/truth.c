@@ -9,6 +9,7 @@ struct walk {
 	const struct comparison *c;
 	char path[4096];
 	size_t len;
+	bool hidden; /* what is looked at, or a directory above it */
 };
 
 #define WRONG(w, format, ...)                                                                                \
@@ -57,6 +58,12 @@ static void compare_content(struct walk *w, const struct fs_inode *i, const stru
 
 static void compare_dir(struct walk *w, uint16_t dir, uint64_t node, uint16_t entry);
 
+/* By a rule about this very name. */
+static bool is_hidden(const struct walk *w, uint16_t inode)
+{
+	return rules_hide(w->o->rules, w->path, w->len, w->c->fs->inodes[inode].kind == FS_DIR);
+}
+
 static void compare_entry(struct walk *w, uint16_t inode, const struct index_node *n, const struct entry *e)
 {
 	const struct fs_inode *i = &w->c->fs->inodes[inode];
@@ -70,6 +77,8 @@ static void compare_entry(struct walk *w, uint16_t inode, const struct index_nod
 	if (e != NULL && e->node != n->node)
 		WRONG(w, "the replica has node %llu, the index %llu", (unsigned long long)e->node,
 		      (unsigned long long)n->node);
+	if (n->hidden != is_hidden(w, inode))
+		WRONG(w, "the index says that it is %s", n->hidden ? "hidden" : "not hidden");
 	watcher_make_id(w->c->watcher, fs_ref(w->c->fs, inode), &id);
 	if (!w->o->weak_ids && !same_bytes(n->id.bytes, n->id.len, id.bytes, id.len))
 		WRONG(w, "the index has another identity than the file system");
@@ -94,19 +103,23 @@ static void compare_slot(struct walk *w, uint16_t dir, uint8_t slot, uint64_t no
 	size_t before = push(w, name->bytes, name->len);
 	struct index_node n;
 	uint64_t child = 0;
-	bool there = inode != 0 && w->c->fs->inodes[inode].kind != FS_PIPE;
+	bool there = inode != 0 && w->c->fs->inodes[inode].kind != FS_PIPE, above = w->hidden;
 
+	w->hidden |= there && is_hidden(w, inode);
 	if (index_lookup(w->c->txn, node, name->bytes, name->len, &child) != 0)
 		child = 0;
 	if (there != (child != 0))
 		WRONG(w, "%s", there ? "not in the index" : "in the index, but not in the file system");
-	else if (w->c->replica && there != (e != NULL))
-		WRONG(w, "%s", there ? "not in the replica" : "in the replica, but not in the file system");
+	else if (w->c->replica && (there && !w->hidden) != (e != NULL))
+		WRONG(w, "%s",
+		      e == NULL ? "not in the replica"
+				: "in the replica, but not in the file system, or hidden");
 	else if (there && index_get(w->c->txn, child, &n) == 0)
 		compare_entry(w, inode, &n, e);
 	if (there && child != 0 && w->c->fs->inodes[inode].kind == FS_DIR && w->o->failure->rule[0] == '\0')
 		compare_dir(w, inode, child, e == NULL ? 0 : number(w->o, e));
 	w->len = before;
+	w->hidden = above;
 }
 
 /* The index may hold no names but those of the table, and none of ours. */

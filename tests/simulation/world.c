@@ -124,6 +124,17 @@ static void on_missed(void *context, int error)
 
 /* ---- lives ---- */
 
+/* By name, by kind, and by place. */
+static int make_rules(struct rules **out)
+{
+	static const char *const patterns[] = {"*.tmp", "e/", "/c/b", "d/**/f", "!A.tmp", "a/d/e"};
+	int r = rules_new(out);
+
+	for (size_t i = 0; i < sizeof(patterns) / sizeof(patterns[0]) && r == 0; i++)
+		r = rules_add(*out, patterns[i]);
+	return r;
+}
+
 int world_init(struct world *w)
 {
 	w->watcher = watcher_new(&w->fs);
@@ -131,7 +142,7 @@ int world_init(struct world *w)
 	w->oracle = oracle_new();
 	if (w->watcher == NULL || w->txn == NULL || w->oracle == NULL)
 		return -ENOMEM;
-	return 0;
+	return make_rules(&w->rules);
 }
 
 void world_deinit(struct world *w)
@@ -140,6 +151,7 @@ void world_deinit(struct world *w)
 	watcher_free(w->watcher);
 	memory_index_free(w->txn);
 	oracle_free(w->oracle);
+	rules_free(w->rules);
 }
 
 void world_begin(struct world *w, const struct script_options *options)
@@ -170,7 +182,7 @@ void world_begin(struct world *w, const struct script_options *options)
 	watcher_make_id(w->watcher, fs_ref(&w->fs, FS_ROOT), &root_id);
 	memcpy(&root, &root_id, sizeof(root));
 	memory_index_reset(w->txn, &root);
-	oracle_reset(w->oracle, &w->failure, options->weak_ids);
+	oracle_reset(w->oracle, &w->failure, options->weak_ids, options->rules ? w->rules : NULL);
 }
 
 static void start_daemon(struct world *w)
@@ -181,6 +193,7 @@ static void start_daemon(struct world *w)
 		.settle_ms = w->options.settle_ms,
 		.max_wait_ms = w->options.max_wait_ms,
 		.weak_ids = w->options.weak_ids,
+		.rules = w->options.rules ? w->rules : NULL,
 		.output = {.context = w,
 			   .look = on_look,
 			   .scan = on_scan,
@@ -503,7 +516,7 @@ static void compare(struct world *w, bool blind)
 			       .replica = true,
 			       .blind = blind,
 			       .links = blind || !w->options.lenient_links,
-			       .settled = !has_writers(w) && !w->ever_lost,
+			       .settled = !has_writers(w),
 			       .rule = "TRUTH"};
 
 	if (!world_failed(w))
@@ -532,7 +545,7 @@ static void rest(struct world *w)
 	check_rest(w);
 	compare(w, false);
 	/* With two halves and no time to settle between them a rename need not be one. */
-	if (!world_failed(w) && !w->options.weak_ids && !w->faulty &&
+	if (!world_failed(w) && !w->options.weak_ids && !w->options.rules && !w->faulty &&
 	    (!w->options.inotify || w->options.settle_ms > 0))
 		expectation_check(&w->expectation, &w->failure);
 	expectation_reset(&w->expectation);

@@ -33,6 +33,7 @@ struct world {
 	struct watcher *watcher;
 	struct store_txn *txn;
 	struct oracle *oracle;
+	struct rules *rules; /* used where the options say so */
 	struct drive *drive; /* NULL: the daemon is down */
 	uint64_t now_ms;
 	uint64_t seq, epoch;

@@ -12,6 +12,7 @@
 
 #include "daemon/config.h"
 #include "daemon/config_value.h"
+#include "sync/rules.h"
 
 #define ONE_DRIVE "[drive \"x\"]\npath = /srv/x\n"
 
@@ -90,6 +91,51 @@ static void test_every_key_is_read(void **state)
 	assert_int_equal(config.drives[1].line, 13);
 }
 
+/* What the rules of the first drive hide. */
+static bool hides(const char *path)
+{
+	struct rules *rules;
+	bool hidden;
+
+	assert_int_equal(config_rules_make(&config.drives[0].rules, &rules), 0);
+	hidden = rules_hide(rules, path, strlen(path), false);
+	rules_free(rules);
+	return hidden;
+}
+
+static void test_rules_hold_in_the_order_in_which_they_stand(void **state)
+{
+	(void)state;
+	accept(ONE_DRIVE "exclude = *.o\nexclude = /my files/*\ninclude = main.o\nexclude = #*\n");
+	assert_true(hides("a.o"));
+	assert_false(hides("main.o"));
+	assert_true(hides("my files/x"));
+	assert_true(hides("#x"));
+	assert_true(hides("a~"));
+	config_deinit(&config);
+	accept(ONE_DRIVE "include = *~\nhide_temporary = rsync  vim\n");
+	assert_false(hides("a~"));
+	assert_true(hides(".a.swp"));
+	assert_false(hides("a.part"));
+	config_deinit(&config);
+	accept(ONE_DRIVE "hide_temporary = none\n");
+	assert_false(hides(".a.swp"));
+}
+
+static void test_a_rule_that_is_none_is_told(void **state)
+{
+	(void)state;
+	refuse(ONE_DRIVE "exclude = /\n", "w.conf:3: `exclude = /` in [drive \"x\"] is not a pattern as in "
+					  "gitignore(5), such as *.bak or /build/");
+	refuse(ONE_DRIVE "include = !x\n",
+	       "w.conf:3: `include = !x` in [drive \"x\"] is not a pattern without "
+	       "`!`: what `include` shows again needs none");
+	refuse(ONE_DRIVE "hide_temporary = vmi\n",
+	       "w.conf:3: `hide_temporary = vmi` in [drive \"x\"] is not all, none, or some of vim emacs "
+	       "gnome "
+	       "kate libreoffice msoffice browsers macos rsync sed servers, with spaces between");
+}
+
 static void test_a_byte_order_mark_is_no_part_of_the_first_line(void **state)
 {
 	(void)state;
@@ -166,7 +212,7 @@ static void test_an_unknown_key_is_named_with_what_was_meant(void **state)
 	       "w.conf:2: unknown key `path` in [server]; its keys are listen, state_dir");
 	refuse(ONE_DRIVE "colour = red\n",
 	       "w.conf:3: unknown key `colour` in [drive \"x\"]; its keys are path, settle, "
-	       "max_wait, retain_changes, backend");
+	       "max_wait, retain_changes, watch, poll_interval, exclude, include, hide_temporary");
 }
 
 static void test_an_unknown_section_is_named_with_what_was_meant(void **state)
@@ -259,7 +305,7 @@ static void test_a_bad_value_is_told_with_what_it_should_be(void **state)
 	refuse("[drive \"x\"]\nretain_changes = 10k\n",
 	       "w.conf:2: `retain_changes = 10k` in [drive \"x\"] is not a whole number, 1 or more");
 	refuse("[drive \"x\"]\nbackend = fsevents\n",
-	       "w.conf:2: `backend = fsevents` in [drive \"x\"] is not one of auto, fanotify, inotify");
+	       "w.conf:2: `backend = fsevents` in [drive \"x\"] is not one of auto, fanotify, inotify, poll");
 }
 
 static void test_a_state_dir_leaves_room_for_the_socket(void **state)
@@ -324,6 +370,37 @@ static void test_durations_are_exact(void **state)
 	assert_non_null(config_duration("", &ms));
 }
 
+static void test_watch_and_backend_are_one_key(void **state)
+{
+	(void)state;
+	accept(ONE_DRIVE "watch = poll\npoll_interval = 5m\n");
+	assert_int_equal(config.drives[0].backend, WATCH_POLL);
+	assert_int_equal(config.drives[0].poll_interval_ms, 300000);
+	config_deinit(&config);
+	accept(ONE_DRIVE "backend = poll\n");
+	assert_int_equal(config.drives[0].backend, WATCH_POLL);
+	assert_int_equal(config.drives[0].poll_interval_ms, 10000);
+	config_deinit(&config);
+	refuse(ONE_DRIVE "watch = poll\nbackend = auto\n",
+	       "w.conf:4: `backend` is in [drive \"x\"] a second time, first in line 3; remove one");
+}
+
+static void test_intervals_are_exact(void **state)
+{
+	static const char *const bad[] = {
+		"", "10", "0", "99ms", "25h", "1d", "-1s", "5 s", "99999999999999999999h"};
+	uint64_t ms = 0;
+
+	(void)state;
+	assert_null(config_interval("100ms", &ms));
+	assert_int_equal(ms, 100);
+	assert_null(config_interval("24h", &ms));
+	assert_int_equal(ms, 86400000);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_string_equal(config_interval(bad[i], &ms),
+				    "a time such as 10s, 500ms, 5m or 1h (from 100ms to 24h)");
+}
+
 static void test_listen_takes_numeric_addresses_only(void **state)
 {
 	static const char *const bad[] = {"",           "7420",       ":7420",     "*:7420",
@@ -372,6 +449,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_a_path_is_all_that_a_drive_needs, teardown),
 		cmocka_unit_test_teardown(test_every_key_is_read, teardown),
+		cmocka_unit_test_teardown(test_rules_hold_in_the_order_in_which_they_stand, teardown),
+		cmocka_unit_test(test_a_rule_that_is_none_is_told),
 		cmocka_unit_test_teardown(test_a_byte_order_mark_is_no_part_of_the_first_line, teardown),
 		cmocka_unit_test_teardown(test_a_drive_name_of_63_bytes_is_whole, teardown),
 		cmocka_unit_test_teardown(test_a_long_path_is_whole, teardown),
@@ -391,6 +470,8 @@ int main(void)
 		cmocka_unit_test(test_what_is_no_text_is_refused),
 		cmocka_unit_test(test_a_file_that_is_not_there_is_named),
 		cmocka_unit_test(test_durations_are_exact),
+		cmocka_unit_test_teardown(test_watch_and_backend_are_one_key, teardown),
+		cmocka_unit_test(test_intervals_are_exact),
 		cmocka_unit_test(test_listen_takes_numeric_addresses_only),
 		cmocka_unit_test(test_counts_are_exact),
 		cmocka_unit_test(test_suggestions_need_a_likeness),

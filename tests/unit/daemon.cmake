@@ -1,2 +1,2 @@
-add_unit_test(config config)
+add_unit_test(config config sync_core)
 add_unit_test(config_paths config)

@@ -39,8 +39,9 @@ static struct observation sample(enum observation_type type)
 		.volume = {1, 2, [15] = 255},
 	};
 
-	o.flags = type == OBSERVED_READY ? WATCH_WEAK_IDS | WATCH_WEAK_BARRIER
-					 : OBSERVED_FRESH | OBSERVED_LISTED;
+	o.flags = type == OBSERVED_READY  ? WATCH_WEAK_IDS | WATCH_WEAK_BARRIER
+		  : type == OBSERVED_GONE ? OBSERVED_CLOSED
+					  : OBSERVED_FRESH | OBSERVED_LISTED;
 	file_id_from_birth(&o.dir, 11, 12, 13);
 	file_id_from_inode(&o.id, 14);
 	return o;
@@ -104,6 +105,10 @@ static void test_each_type_carries_its_parts(void **state)
 	assert_true(observation_encode(&in, buf, sizeof(buf)) > 0);
 	assert_true(observation_decode(&out, buf, sizeof(buf)) > 0);
 	assert_int_equal(out.drive, 513);
+	in = sample(OBSERVED_GONE);
+	assert_true(observation_encode(&in, buf, sizeof(buf)) > 0);
+	assert_true(observation_decode(&out, buf, sizeof(buf)) > 0);
+	assert_int_equal(out.flags, OBSERVED_CLOSED);
 	in = sample(OBSERVED_READY);
 	assert_true(observation_encode(&in, buf, sizeof(buf)) > 0);
 	assert_true(observation_decode(&out, buf, sizeof(buf)) > 0);
@@ -211,7 +216,7 @@ static void test_wrong_header_is_refused(void **state)
 	assert_refused(&entry, 3, 1); /* a length above the bound */
 	assert_refused(&entry, 4, 1); /* another version */
 	assert_refused(&entry, 5, 0); /* no such types */
-	assert_refused(&entry, 5, 16);
+	assert_refused(&entry, 5, 17);
 	assert_refused(&entry, 5, OBSERVED_GONE); /* a body of another type */
 	assert_refused(&batch, 6, 1);             /* a drive where there is none */
 }
@@ -339,7 +344,7 @@ static void test_malformed_requests_are_refused(void **state)
 	assert_int_equal(watch_request_decode(&out, buf, (size_t)n), -EPROTO); /* not absolute */
 	in.name = "/s";
 	n = watch_request_encode(&in, buf, sizeof(buf));
-	buf[8] = 3; /* no such backend */
+	buf[8] = WATCH_POLL + 1; /* no such backend */
 	assert_int_equal(watch_request_decode(&out, buf, (size_t)n), -EPROTO);
 	in = (struct watch_request){.type = REQUEST_LOOK, .name = "..", .name_len = 2};
 	file_id_from_inode(&in.dir, 3);

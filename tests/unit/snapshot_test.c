@@ -127,6 +127,36 @@ static void test_parents_come_before_children_with_whole_paths(void **state)
 	text_deinit(&t);
 }
 
+static void test_hidden_names_are_left_out_with_what_is_below(void **state)
+{
+	struct fixture *f = *state;
+	struct snapshot *s;
+	struct index_node n;
+	struct text t = {0};
+	char path[256];
+	uint64_t hidden, shown;
+
+	fixture_begin(f, STORE_WRITE);
+	hidden = add_node(f, f->drive.root, NODE_DIR, "a", 2);
+	add_node(f, hidden, NODE_FILE, "below", 3);
+	shown = add_node(f, f->drive.root, NODE_FILE, "b", 4);
+	assert_int_equal(index_get(f->txn, hidden, &n), 0);
+	n.hidden = true;
+	assert_int_equal(index_update(f->txn, &n), 0);
+	assert_int_equal(index_get(f->txn, shown, &n), 0);
+	n.open = true;
+	assert_int_equal(index_update(f->txn, &n), 0);
+	fixture_commit(f);
+	s = take(f);
+	assert_int_equal(snapshot_entries(s), 1);
+	read_all(s, &t);
+	assert_non_null(path_at(t.data, path));
+	assert_string_equal(path, "b");
+	assert_non_null(strstr(t.data, "\"open\":true"));
+	snapshot_unref(s);
+	text_deinit(&t);
+}
+
 static void test_pages_are_cut_between_items(void **state)
 {
 	struct fixture *f = *state;
@@ -250,6 +280,7 @@ int main(void)
 		store_test(test_empty_drive_is_one_empty_page),
 		store_test(test_unknown_drive_is_none),
 		store_test(test_parents_come_before_children_with_whole_paths),
+		store_test(test_hidden_names_are_left_out_with_what_is_below),
 		store_test(test_pages_are_cut_between_items),
 		store_test(test_tree_deeper_than_a_path_may_be_is_walked),
 		store_test(test_cut_off_rows_are_in_no_snapshot),

@@ -299,6 +299,7 @@ static void apply(struct kit *k, const struct kit_frame *f)
 		apply_entry(k, f);
 		break;
 	case OBSERVED_FILE:
+	case OBSERVED_UNWATCHED:
 		apply_to_links(k, &f->o);
 		break;
 	case OBSERVED_SCAN_BEGIN:

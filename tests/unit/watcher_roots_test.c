@@ -185,6 +185,14 @@ static void test_another_mount_at_the_same_place_is_another_root(void **state)
 		with_each(remount);
 }
 
+static void unlink_in(const char *dir, const char *name)
+{
+	char path[KIT_PATH_ROOM];
+
+	kit_path(path, dir, name);
+	assert_int_equal(unlink(path), 0);
+}
+
 static void mount_inside(struct fixture *f, enum watch_backend backend)
 {
 	char inner[KIT_PATH_ROOM], bound[KIT_PATH_ROOM];
@@ -302,6 +310,48 @@ static void test_what_a_mount_covers_is_not_told(void **state)
 	assert_non_null(kit_last(&f->k, OBSERVED_ENTRY, "unseen"));
 	kit_assert_truth(&f->k);
 	umount2(way, MNT_DETACH);
+}
+
+/* No event tells of mounts below the root, so who hears of one asks for a look. */
+static void look_at_inner(struct fixture *f)
+{
+	uint32_t n = kit_send_look(&f->k, 1, &f->k.root, "inner");
+
+	kit_wait(&f->k, OBSERVED_LOOKED, n);
+	kit_sync(&f->k);
+}
+
+static void mount_that_comes_and_goes(struct fixture *f, enum watch_backend backend)
+{
+	char inner[KIT_PATH_ROOM], deep[KIT_PATH_ROOM];
+
+	kit_path(inner, f->drive, "inner");
+	kit_path(deep, inner, "deep");
+	mkdir(inner, 0755);
+	mkdir(deep, 0755);
+	begin(f, backend);
+	kit_sync(&f->k);
+	for (int i = 0; i < 2; i++) {
+		mount_tmpfs(inner);
+		look_at_inner(f);
+		assert_true(kit_last(&f->k, OBSERVED_ENTRY, "inner")->o.state.mount);
+		assert_int_equal(umount(inner), 0);
+		kit_write(deep, "before the look", "x");
+		look_at_inner(f);
+		kit_write(deep, "after it", "x");
+		kit_sync(&f->k);
+		kit_assert_truth(&f->k);
+		unlink_in(deep, "before the look");
+		unlink_in(deep, "after it");
+		kit_sync(&f->k);
+		kit_assert_truth(&f->k);
+	}
+}
+
+static void test_directory_is_watched_again_when_a_mount_on_it_went(void **state)
+{
+	(void)state;
+	with_each(mount_that_comes_and_goes);
 }
 
 /* Two drives on two mounts of one file system, the second seen through a bind mount of a directory. */
@@ -649,6 +699,7 @@ int main(void)
 		claim(test_mount_inside_a_drive_is_told_and_not_entered),
 		claim(test_mount_over_a_subdirectory_is_noticed_and_its_end_too),
 		claim(test_what_a_mount_covers_is_not_told),
+		claim(test_directory_is_watched_again_when_a_mount_on_it_went),
 		claim(test_drives_behind_bind_mounts_are_told_apart),
 		claim(test_a_root_that_is_deleted_concerns_its_drive_alone),
 		claim(test_a_root_that_is_renamed_concerns_its_drive_alone),
