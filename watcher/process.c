@@ -96,6 +96,7 @@ static bool register_backend(struct watcher *w, struct backend *b)
 		return false;
 	w->polls = polls;
 	w->backend_count++;
+	gauge_empty(&b->gauge, now_ns());
 	TAILQ_INSERT_TAIL(&w->backends, b, link);
 	return true;
 }

@@ -576,6 +576,7 @@ static void queue_grows(struct fixture *f, enum watch_backend backend)
 	do
 		seen = kit_next(&f->k);
 	while (seen->o.type != OBSERVED_GAUGES || seen->o.queue_bytes < 5000 * 32);
+	assert_true(seen->o.lag_ms < 60000); /* and not since the machine was started */
 	do
 		seen = kit_next(&f->k);
 	while (seen->o.type != OBSERVED_GAUGES || seen->o.queue_bytes > 0);
