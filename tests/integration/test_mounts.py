@@ -304,11 +304,11 @@ class NestedTest(MountCase):
         self.begin()
         self.cover()
         deep = self.way() / "inner" / "deep"
-        (deep / "changed").write_text("another")
+        seen = len(self.live.log)
+        (deep / "changed").write_text("another")        # a file may also be told by its handle
         (deep / "removed").unlink()
         (deep / "added").touch()
         self.live.settle()
-        seen = len(self.live.log)
         self.unmount(self.root / "inner")
         self.live.until(lambda item: item["event"] == "drive.file.created")
         self.live.until(lambda item: item["event"] == "drive.file.deleted")
