@@ -77,6 +77,18 @@ static void add_drive(struct table *t, const json_t *drive)
 	table_add(t, text_of(drive, "root"));
 }
 
+static void print_reason(const json_t *drive, const json_t *reason)
+{
+	const char *text = json_string_value(reason);
+
+	if (text == NULL || *text == '\0')
+		return;
+	escape_print_str(stdout, text_of(drive, "name"));
+	fputs(": ", stdout);
+	escape_print_str(stdout, text);
+	putchar('\n');
+}
+
 static void print_reasons(const json_t *drives)
 {
 	const json_t *drive;
@@ -84,14 +96,11 @@ static void print_reasons(const json_t *drives)
 
 	json_array_foreach(drives, i, drive)
 	{
-		const char *why = json_string_value(json_object_get(drive, "why"));
+		const json_t *warnings = json_object_get(drive, "warnings");
 
-		if (why == NULL || *why == '\0')
-			continue;
-		escape_print_str(stdout, text_of(drive, "name"));
-		fputs(": ", stdout);
-		escape_print_str(stdout, why);
-		putchar('\n');
+		print_reason(drive, json_object_get(drive, "why"));
+		for (size_t j = 0; j < json_array_size(warnings); j++)
+			print_reason(drive, json_array_get(warnings, j));
 	}
 }
 

@@ -381,7 +381,8 @@ static int start_engine(struct daemon *d)
 					 .starter = d->starter,
 					 .drives = d->drives,
 					 .drive_count = d->config.drive_count,
-					 .news = &d->news};
+					 .news = &d->news,
+					 .state_dir = d->config.state_dir};
 	int r = engine_start(&d->engine, &options);
 
 	if (is_damage(r))

@@ -92,6 +92,25 @@ static json_t *last_run(struct stream *st, struct store_txn *txn)
 	return json;
 }
 
+/* What an administrator should know although the drive is well. */
+static json_t *warnings(const struct drive_status *status)
+{
+	json_t *list = json_array();
+	char text[512];
+
+	if (status == NULL || status->mounts == 0)
+		return list;
+	snprintf(text, sizeof(text),
+		 status->mounts == 1
+			 ? "another file system is mounted at %s: its content is not seen; make it a "
+			   "drive of its own if it should be"
+			 : "other file systems are mounted at %s and in %u more places: their "
+			   "content is not seen; make them drives of their own if it should be",
+		 status->mounted_at, status->mounts - 1);
+	json_array_append_new(list, path_string(text));
+	return list;
+}
+
 static json_t *drive_json(struct stream *st, struct store_txn *txn)
 {
 	const struct drive_status *status = st->status;
@@ -110,6 +129,12 @@ static json_t *drive_json(struct stream *st, struct store_txn *txn)
 			 (json_int_t)(status != NULL ? status->pending : 0), "last_run", last_run(st, txn));
 	if (json != NULL && status != NULL && status->why[0] != '\0')
 		json_object_set_new(json, "why", path_string(status->why));
+	if (json != NULL && status != NULL) {
+		json_object_set_new(json, "queue_bytes", json_integer((json_int_t)status->queue_bytes));
+		json_object_set_new(json, "lag_ms", json_integer(status->lag_ms));
+	}
+	if (json != NULL)
+		json_object_set_new(json, "warnings", warnings(status));
 	if (json != NULL && status != NULL && status->weak_barrier)
 		json_object_set_new(json, "weak_barrier", json_true());
 	return json;

@@ -355,6 +355,9 @@ int drive_observe(struct drive *d, const struct observation *o, uint64_t now_ms)
 	case OBSERVED_UNWATCHED:
 	case OBSERVED_ROOT_GONE:
 	case OBSERVED_FAILED:
+	case OBSERVED_REMOUNT:
+	case OBSERVED_MOUNTS:
+	case OBSERVED_GAUGES:
 		return 0; /* the engine's */
 	}
 	return -EPROTO;

@@ -84,7 +84,11 @@ struct drive_status {
 	enum watch_backend backend; /* WATCH_AUTO until it is known */
 	enum drive_state state;
 	bool weak_barrier;
-	char why[256]; /* for people, when degraded or offline, or why not fanotify; else empty */
+	char why[256];        /* for people, when degraded or offline, or why not fanotify; else empty */
+	uint64_t queue_bytes; /* of events that waited in the kernel, at the worst of the last second … */
+	uint32_t lag_ms;      /* … and for how long */
+	unsigned mounts;      /* other file systems that are mounted inside, one of them at … */
+	char mounted_at[256];
 	uint64_t entries, pending;
 	struct run_row *last_run; /* NULL: none yet; freed with the news */
 };
@@ -106,7 +110,8 @@ struct engine_options {
 	struct starter *starter; /* borrowed; used by the engine's thread alone */
 	const struct engine_drive *drives;
 	size_t drive_count;
-	struct mailbox *news; /* borrowed; outlives the engine */
+	struct mailbox *news;  /* borrowed; outlives the engine */
+	const char *state_dir; /* absolute; borrowed.  Our own writes in it are to wake no watcher */
 };
 
 /* Opens streams and drives in the store (so an error here is told before anything is served), then starts the

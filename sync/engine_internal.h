@@ -37,6 +37,7 @@ enum {
 	BULK_COMMIT_MS = 100, /* a first index commits this often, nobody waits for it */
 	PRUNE_LIMIT = 1000,
 	SWEEP_LIMIT = 2000,
+	QUEUE_ALARM_BYTES = 64 << 20, /* about half a million events */
 	RUNS_KEPT = 1000,
 	UNREAD_PATH_MAX = 112,
 	UNREAD_TEXT_MAX = RUN_ERROR_MAX + 1,
@@ -127,7 +128,12 @@ struct watched {
 			  */
 	char incomplete_why[256];
 	struct unread unread; /* what makes it incomplete */
-	uint64_t retry_ms;    /* offline: when to try again */
+	uint64_t queue_bytes; /* of events that wait in the kernel */
+	uint32_t lag_ms;
+	bool queue_alarm;
+	unsigned mounts; /* other file systems that are mounted inside, one of them there: */
+	char mounted_at[256];
+	uint64_t retry_ms; /* offline: when to try again */
 	struct run run, queued;
 	struct pass pass;
 	struct storm storm;

@@ -81,6 +81,10 @@ static struct drive_status *status_of(const struct watched *w)
 	snprintf(s->name, sizeof(s->name), "%s", w->row.name);
 	snprintf(s->root, sizeof(s->root), "%s", w->config->path);
 	snprintf(s->why, sizeof(s->why), "%s", w->why);
+	s->queue_bytes = w->queue_bytes;
+	s->lag_ms = w->lag_ms;
+	s->mounts = w->mounts;
+	snprintf(s->mounted_at, sizeof(s->mounted_at), "%s", w->mounted_at);
 	s->backend = w->backend;
 	s->state = w->state;
 	s->weak_barrier = w->weak_barrier || pass_needed(w);

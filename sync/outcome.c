@@ -118,7 +118,7 @@ int outcome_replaced(struct drive *d, struct held *h, uint64_t occupant, unsigne
 	before = was.id;
 	linked = was.state.links > 1;
 	changed = row_difference(&was, &is);
-	if (!weak)
+	if (!weak && !was.state.mount) /* when a mount ends it is the directory that was there before */
 		changed = (changed & ~(unsigned)ITEM_MAYBE) | ITEM_CONTENT;
 	open = open_state(d, h, &was, &owed);
 	if (owed && changed == 0)

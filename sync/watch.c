@@ -90,10 +90,16 @@ static void observed(struct watch *w, const struct observation *o)
 		barrier_answered(w, o);
 		return;
 	case OBSERVED_OVERFLOW:
+		for (size_t i = 0; o->drive == 0 && i < w->drive_count; i++)
+			watched_observe(w->drives[i], o);
+		if (o->drive == 0)
+			return;
+		break;
+	case OBSERVED_BATCH_END:
+		return;
+	case OBSERVED_REMOUNT:
 		for (size_t i = 0; i < w->drive_count; i++)
 			watched_observe(w->drives[i], o);
-		return;
-	case OBSERVED_BATCH_END:
 		return;
 	case OBSERVED_READY:
 	case OBSERVED_ENTRY:
@@ -104,6 +110,8 @@ static void observed(struct watch *w, const struct observation *o)
 	case OBSERVED_ROOT_GONE:
 	case OBSERVED_FAILED:
 	case OBSERVED_FILE:
+	case OBSERVED_MOUNTS:
+	case OBSERVED_GAUGES:
 	case OBSERVED_UNWATCHED:
 		break;
 	}
@@ -217,6 +225,15 @@ void watch_ask_drive(struct watch *w, struct watched *drive)
 						 .name_len = strlen(drive->config->path)});
 }
 
+static void ask_ignore(struct watch *w)
+{
+	const char *path = w->engine->options.state_dir;
+
+	if (path != NULL)
+		watch_request(w, &(struct watch_request){
+					 .type = REQUEST_IGNORE, .name = path, .name_len = strlen(path)});
+}
+
 /* Life and death. */
 
 int watch_start(struct watch *w)
@@ -240,6 +257,7 @@ int watch_start(struct watch *w)
 		return r;
 	w->polling = true;
 	poll_for(w, UV_READABLE);
+	ask_ignore(w);
 	for (size_t i = 0; i < w->drive_count; i++)
 		watch_ask_drive(w, w->drives[i]);
 	watch_flush(w);

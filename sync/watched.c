@@ -192,8 +192,16 @@ void watched_offline(struct watched *w, const char *why)
 	drive_free(w->machine);
 	w->machine = NULL;
 	w->retry_ms = engine_now_ms() + OFFLINE_RETRY_MS;
+	w->mounts = 0;
 	barriers_fail(w, -EAGAIN);
 	watched_set_state(w, DRIVE_OFFLINE, text);
+}
+
+/* A swap of file systems shows in nothing else where birth times are not recorded: all roots look alike. */
+static bool is_other_volume(const struct watched *w, const struct observation *o)
+{
+	_Static_assert(sizeof(o->volume) == sizeof(w->row.volume), "one is copied into the other");
+	return w->row.has_volume && o->has_volume && memcmp(w->row.volume, o->volume, VOLUME_BYTES) != 0;
 }
 
 /* Is this the directory that was indexed?  A weak id proves nothing, so it is believed. */
@@ -201,6 +209,8 @@ static bool is_known_root(const struct watched *w, const struct observation *o)
 {
 	struct file_id known;
 
+	if (is_other_volume(w, o))
+		return false;
 	if (!w->row.has_root || (o->flags & WATCH_WEAK_IDS) != 0)
 		return true;
 	memcpy(&known, &w->row.root_id, sizeof(known));
@@ -219,12 +229,40 @@ static int record_root(struct watched *w, const struct observation *o)
 	memcpy(&w->row.root_id, &o->id, sizeof(w->row.root_id));
 	w->row.root_birth = (struct node_time){o->state.birth.seconds, o->state.birth.nanoseconds};
 	w->row.has_root = true;
+	w->row.has_volume |= o->has_volume;
+	if (o->has_volume)
+		memcpy(w->row.volume, o->volume, VOLUME_BYTES);
 	root.id = w->row.root_id;
 	root.name = root.target = "";
 	root.name_len = root.target_len = 0;
 	root.state.kind = NODE_DIR;
 	r = index_update(txn, &root);
 	return r == 0 ? drives_update(txn, &w->row) : r;
+}
+
+static const char *why_another(const struct watched *w, const struct observation *o)
+{
+	if (is_other_volume(w, o))
+		return "another file system is at its path: the tree is kept as it was; mount its own one "
+		       "again, or let this one take its place: wakeline drive adopt";
+	return "another directory is at its path: the tree is kept as it was; put the old one back, or let "
+	       "this one take its place: wakeline drive adopt";
+}
+
+static const char *why_gone(int error)
+{
+	switch (error) {
+	case -ENOENT:
+	case -ENOTDIR:
+		return "its directory is not there any more (renamed or deleted): the tree is kept as it was "
+		       "until it is back";
+	case -ENODEV:
+	case -ESTALE:
+		return "its file system was unmounted, or its path leads to something else: the tree is "
+		       "kept as it was until it is back";
+	default:
+		return "its directory cannot be opened any more: the tree is kept as it was until it can";
+	}
 }
 
 static int make_machine(struct watched *w, bool weak_ids)
@@ -274,10 +312,7 @@ static void on_foreign_root(struct watched *w, const struct observation *o)
 	if (w->adopt != NULL)
 		adopt_ready(w, o);
 	else
-		watched_offline(
-			w, "another directory is mounted or was made at its path: the tree is kept as it "
-			   "was; put the old one back, or let this one take its place: wakeline drive "
-			   "adopt");
+		watched_offline(w, why_another(w, o));
 }
 
 static void on_ready(struct watched *w, const struct observation *o)
@@ -290,6 +325,8 @@ static void on_ready(struct watched *w, const struct observation *o)
 		return; /* asked twice */
 	w->backend = o->backend;
 	w->weak_barrier = (o->flags & WATCH_WEAK_BARRIER) != 0;
+	w->mounts = 0; /* told anew */
+	w->queue_bytes = w->lag_ms = 0;
 	w->note[0] = '\0'; /* only what an administrator might want to change */
 	if (o->backend != WATCH_FANOTIFY && w->config->backend == WATCH_AUTO)
 		snprintf(w->note, sizeof(w->note), "%.*s", (int)o->text_len, o->text);
@@ -328,6 +365,21 @@ static void on_overflow(struct watched *w)
 		engine_fail(w->engine, r, "beginning a run");
 }
 
+/* Once per episode: it ends when half of that is left. */
+static void on_gauges(struct watched *w, const struct observation *o)
+{
+	w->queue_bytes = o->queue_bytes;
+	w->lag_ms = o->lag_ms;
+	w->dirty = true;
+	if (!w->queue_alarm && o->queue_bytes >= QUEUE_ALARM_BYTES)
+		engine_log(
+			"drive %s: %llu MiB of events wait to be read; the machine is too busy, and each MiB "
+			"holds kernel memory",
+			w->row.name, (unsigned long long)o->queue_bytes >> 20);
+	if (o->queue_bytes >= QUEUE_ALARM_BYTES || o->queue_bytes < QUEUE_ALARM_BYTES / 2)
+		w->queue_alarm = o->queue_bytes >= QUEUE_ALARM_BYTES;
+}
+
 void watched_observe(struct watched *w, const struct observation *o)
 {
 	int r = 0;
@@ -347,9 +399,20 @@ void watched_observe(struct watched *w, const struct observation *o)
 		return;
 	case OBSERVED_ROOT_GONE:
 		if (w->machine != NULL || w->adopt != NULL)
-			watched_offline(w, "its directory is not there any more (unmounted, renamed or "
-					   "deleted): the tree is "
-					   "kept as it was until it is back");
+			watched_offline(w, why_gone(o->error));
+		return;
+	case OBSERVED_REMOUNT:
+		if (w->machine == NULL && w->retry_ms != UINT64_MAX) /* else it is being asked for already */
+			w->retry_ms = engine_now_ms();
+		return;
+	case OBSERVED_GAUGES:
+		on_gauges(w, o);
+		return;
+	case OBSERVED_MOUNTS:
+		w->mounts = o->count;
+		snprintf(w->mounted_at, sizeof(w->mounted_at), "%.*s", (int)o->text_len,
+			 o->text == NULL ? "" : o->text);
+		w->dirty = true;
 		return;
 	case OBSERVED_ENTRY:
 	case OBSERVED_GONE:

@@ -11,6 +11,7 @@
 
 #include "watcher/channel.h"
 #include "watcher/drive.h"
+#include "watcher/gauge.h"
 
 enum open_purpose {
 	OPEN_TO_LOOK, /* any descriptor under which names can be looked at */
@@ -30,6 +31,7 @@ struct backend {
 	bool quiet;      /* the next read() comes because nothing happened for a while; read() clears this */
 	bool found; /* a directory that was nowhere was seen again: the process retries and clears this */
 	bool check; /* a root may have gone: the process looks and clears this */
+	struct gauge gauge;      /* the process's */
 	struct channel *channel; /* borrowed */
 	const struct watch_drive_list
 		*all; /* borrowed: the process's drives; those with ->backend == this are ours */
@@ -51,10 +53,16 @@ struct backend_ops {
 	/* A look or a scan found this ENTRY or GONE, and emits it now. */
 	void (*saw)(struct backend *b, struct watch_drive *d, const struct observation *o);
 	/* Take one bounded batch of events, look at what they name, emit it with a BATCH_END.  Returns the
-	 * bytes of events read, 0: there were none, -errno: this backend is broken. */
+	 * bytes of events read, counted as FIONREAD counts those that wait, 0: there were none, -errno: this
+	 * backend is broken. */
 	ssize_t (*read)(struct backend *b);
 	/* Does the kernel still watch this drive?  Asked after mounts changed. */
 	bool (*alive)(struct backend *b, struct watch_drive *d);
+	/* Directories of d became mount points or ceased to be: what was remembered of where others lie may
+	 * be wrong.  NULL: nothing is remembered. */
+	void (*mounts_changed)(struct backend *b, struct watch_drive *d);
+	/* What happens in that directory is to raise no events.  NULL: it would raise none.  0 or -errno. */
+	int (*ignore)(struct backend *b, int dir_fd);
 	void (*free)(struct backend *b);
 };
 

@@ -10,6 +10,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "watcher/volume.h"
+
 /* <linux/magic.h> lacks some of these in older headers. */
 enum { MAGIC_FUSE = 0x65735546, MAGIC_NFS = 0x6969, MAGIC_SMB = 0x517B, MAGIC_9P = 0x01021997 };
 static const unsigned magic_cifs = 0xFF534D42, magic_smb2 = 0xFE534D42;
@@ -96,6 +98,7 @@ static int learn(struct watch_drive *d, enum watch_backend wanted)
 		r = entry_id_of_fd(d->fd, &d->rule, &d->root);
 	if (r != 0)
 		return r;
+	d->has_volume = volume_of_fd(d->fd, d->volume) == 0;
 	if (d->root.bytes[8] <
 	    d->rule.form) /* no handles, or no birth times: all files are identified that way */
 		d->rule.form = (enum file_id_form)d->root.bytes[8];
@@ -136,6 +139,7 @@ void watch_drive_free(struct watch_drive *d)
 	if (d == NULL)
 		return;
 	watch_drive_rest(d);
+	mounts_clear(&d->nested);
 	free(d->path);
 	free(d);
 }

@@ -10,6 +10,7 @@
 #include <sys/queue.h>
 
 #include "watcher/entry.h"
+#include "watcher/mounts.h"
 #include "watcher/observation.h"
 
 struct backend;
@@ -26,6 +27,11 @@ struct watch_drive {
 	struct backend *backend;
 	char fs_type[32];
 	unsigned flags; /* WATCH_WEAK_* */
+	struct nested_mounts nested;
+	bool has_volume;
+	uint8_t volume[VOLUME_BYTES]; /* UUID of its file system */
+	bool lost; /* its root could not be opened when there were events: if it is there after all, some of
+		    * them may have been its own */
 };
 TAILQ_HEAD(watch_drive_list, watch_drive);
 

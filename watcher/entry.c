@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 enum { LOOK_MASK = STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID };
 #define MOUNT_BIT (UINT64_C(1) << 63)
@@ -110,11 +111,16 @@ int entry_id_of_fd(int fd, const struct entry_rule *rule, struct file_id *id)
 }
 
 /* What is mounted here may have the identity of something that is on the drive as well (all roots of ext4
- * look alike, a bind mount shows one directory twice): the mount's own number, as a weak id, is never
- * mistaken for either. */
-static void id_of_mount(const struct statx *x, struct file_id *id)
+ * look alike, a bind mount shows one directory twice), and the kernel gives a mount's number to the next one.
+ * So a mount point is identified by its place, as a weak id, whatever is mounted there. */
+static int id_of_mount(int dir_fd, const char *name, struct file_id *id)
 {
-	file_id_from_inode(id, MOUNT_BIT | (x->stx_mask & STATX_MNT_ID ? x->stx_mnt_id : x->stx_ino));
+	struct statx dir;
+	int r = statx_fd(dir_fd, &dir);
+
+	if (r == 0)
+		file_id_from_inode(id, MOUNT_BIT | XXH3_64bits_withSeed(name, strlen(name), dir.stx_ino));
+	return r;
 }
 
 static int read_target(int fd, struct observation *o, char *target)
@@ -127,7 +133,8 @@ static int read_target(int fd, struct observation *o, char *target)
 	return 0;
 }
 
-static int look_at_fd(int fd, const struct entry_rule *rule, struct observation *o, char *target)
+static int look_at_fd(int fd, int dir_fd, const char *name, const struct entry_rule *rule,
+		      struct observation *o, char *target)
 {
 	struct statx x;
 	int r = statx_fd(fd, &x);
@@ -137,7 +144,7 @@ static int look_at_fd(int fd, const struct entry_rule *rule, struct observation 
 	if (r == 0)
 		r = state_of(&x, rule, &o->state);
 	if (r == 0 && o->state.mount)
-		id_of_mount(&x, &o->id);
+		r = id_of_mount(dir_fd, name, &o->id);
 	else if (r == 0)
 		r = id_of(fd, &x, rule, &o->id);
 	if (r == 0 && o->state.kind == ENTRY_SYMLINK)
@@ -153,7 +160,7 @@ int entry_look(int dir_fd, const char *name, const struct entry_rule *rule, stru
 
 	if (fd < 0)
 		return errno == ENOENT ? ENTRY_ABSENT : -errno;
-	r = look_at_fd(fd, rule, o, target);
+	r = look_at_fd(fd, dir_fd, name, rule, o, target);
 	close(fd);
 	return r;
 }

@@ -55,6 +55,9 @@ enum { /* batch_name.seen */
 	 FAN_NONBLOCK | FAN_CLOEXEC)
 #define MARK_MASK                                                                                            \
 	(FAN_CREATE | FAN_DELETE | FAN_RENAME | FAN_MODIFY | FAN_CLOSE_WRITE | FAN_ATTRIB | FAN_ONDIR)
+#ifndef FAN_MARK_IGNORE_SURV /* since Linux 6.0 */
+#define FAN_MARK_IGNORE_SURV (0x00000400 | FAN_MARK_IGNORED_SURV_MODIFY)
+#endif
 #define MARK_ADD (FAN_MARK_ADD | FAN_MARK_FILESYSTEM)
 
 union handle_buffer {
@@ -121,6 +124,14 @@ static int open_by_id(struct watch_drive *d, const struct file_id *id, int flags
 	if (r != 0)
 		return r;
 	return open_handle(mount_fd, &h.handle, flags | O_CLOEXEC);
+}
+
+/* An event could not be looked into.  A root that is not there concerns its own drive alone; whatever else is
+ * wrong may concern all. */
+static void note_trouble(struct fanotify_group *g, struct watch_drive *d, int error)
+{
+	g->overflow |= is_shortage(error);
+	d->lost |= error == -ENODEV;
 }
 
 static int open_dir_by_id(struct watch_drive *d, const struct file_id *id, int flags)
@@ -195,33 +206,35 @@ static struct watch_drive *find_drive(struct fanotify_group *g, uint16_t number)
 	return NULL;
 }
 
-/* Opened under each drive's own root: a bind mount cannot walk out of what it shows. */
-static struct watch_drive *discover(struct fanotify_group *g, const struct file_id *dir)
+/* Opened under each drive's own root: a bind mount cannot walk out of what it shows.  NULL: it lies in none,
+ * unless *unsure: something was in the way of finding out. */
+static struct watch_drive *discover(struct fanotify_group *g, const struct file_id *dir, bool *unsure)
 {
 	struct watch_drive *d;
 
 	TAILQ_FOREACH(d, g->base.all, link)
 	{
-		bool inside;
-		int fd;
+		int fd, inside;
 
 		if (d->backend != &g->base)
 			continue;
-		fd = open_dir_by_id(d, dir, O_PATH);
-		g->overflow |= is_shortage(fd) || fd == -ENODEV;
-		if (fd < 0)
-			continue;
-		inside = place_inside(fd, file_id_inode(&d->root), d->rule.device);
-		close(fd);
-		if (inside)
+		fd = inside = open_dir_by_id(d, dir, O_PATH);
+		if (fd >= 0) {
+			inside = place_inside(fd, file_id_inode(&d->root), d->rule.device, d->mount);
+			close(fd);
+		}
+		if (inside == 1)
 			return d;
+		note_trouble(g, d, inside);
+		*unsure |= inside < 0 && inside != -ESTALE;
 	}
 	return NULL;
 }
 
 /* While events are gathered nothing may be remembered as outside: a directory that was created a few events
  * ago, and is on a trip, would have its names dropped and then be told as FRESH. */
-static struct watch_drive *route_unremembered(struct fanotify_group *g, const struct file_id *dir)
+static struct watch_drive *route_unremembered(struct fanotify_group *g, const struct file_id *dir,
+					      bool *unsure)
 {
 	uint64_t hash = handle_hash(dir);
 	int number = known_get(&g->known, hash);
@@ -229,7 +242,7 @@ static struct watch_drive *route_unremembered(struct fanotify_group *g, const st
 
 	if (d != NULL || known_get(&g->outside, hash) != KNOWN_NOT)
 		return d;
-	d = discover(g, dir);
+	d = discover(g, dir, unsure);
 	if (d != NULL)
 		known_put(&g->known, hash, d->number);
 	return d;
@@ -237,9 +250,10 @@ static struct watch_drive *route_unremembered(struct fanotify_group *g, const st
 
 static struct watch_drive *route(struct fanotify_group *g, const struct file_id *dir)
 {
-	struct watch_drive *d = route_unremembered(g, dir);
+	bool unsure = false;
+	struct watch_drive *d = route_unremembered(g, dir, &unsure);
 
-	if (d != NULL)
+	if (d != NULL || unsure)
 		return d;
 	if (g->outside.count >= OUTSIDE_MAX)
 		known_clear(&g->outside);
@@ -289,8 +303,9 @@ static void gather(struct fanotify_group *g, const struct fanotify_name *n, cons
  * before the daemon took note.  Once `known` has been cleared that is not so, and all must be compared. */
 static void note_moved(struct fanotify_group *g, const struct fanotify_event *e)
 {
-	struct watch_drive *from = e->from.dir.len == 0 ? NULL : route_unremembered(g, &e->from.dir);
-	struct watch_drive *to = e->to.dir.len == 0 ? NULL : route_unremembered(g, &e->to.dir);
+	bool unsure = false;
+	struct watch_drive *from = e->from.dir.len == 0 ? NULL : route_unremembered(g, &e->from.dir, &unsure);
+	struct watch_drive *to = e->to.dir.len == 0 ? NULL : route_unremembered(g, &e->to.dir, &unsure);
 
 	g->base.check = true;
 	if (to == NULL) {
@@ -341,7 +356,7 @@ static void gather_event(struct fanotify_group *g, const struct fanotify_event *
 	gather(g, &e->to, &e->child, SEEN_RENAMED);
 }
 
-static int gather_buffer(struct fanotify_group *g, size_t len)
+static int gather_buffer(struct fanotify_group *g, size_t len, size_t *events)
 {
 	struct fanotify_event e;
 	size_t at = 0;
@@ -349,6 +364,7 @@ static int gather_buffer(struct fanotify_group *g, size_t len)
 
 	while ((n = fanotify_event_parse(&e, g->buf + at, len - at)) > 0) {
 		gather_event(g, &e);
+		(*events)++;
 		at += (size_t)n;
 	}
 	return n;
@@ -405,7 +421,7 @@ static bool open_batch_dir(struct fanotify_group *g, struct batch_dir *dir)
 	dir->fd = -1;
 	dir->error = r;
 	g->base.check = true; /* mostly it was deleted, but the root may be gone */
-	g->overflow |= is_shortage(r) || r == -ENODEV;
+	note_trouble(g, dir->drive, r);
 	return false;
 }
 
@@ -502,6 +518,7 @@ static int open_anywhere(struct fanotify_group *g, const struct file_id *id, str
 		if (d->backend != &g->base)
 			continue;
 		fd = open_by_id(d, id, O_PATH);
+		note_trouble(g, d, fd);
 		*drive = d;
 		if (fd >= 0)
 			break;
@@ -516,10 +533,8 @@ static void tell_orphan(struct fanotify_group *g, const struct file_id *id)
 	struct watch_drive *d = NULL;
 	int fd = open_anywhere(g, id, &d), r;
 
-	if (fd < 0) {
-		g->overflow |= is_shortage(fd) || fd == -ENODEV;
+	if (fd < 0)
 		return;
-	}
 	r = entry_of_fd(fd, &d->rule, &o.id, &o.state);
 	close(fd);
 	if (r != 0 || o.state.kind == ENTRY_DIR || o.state.links == 0)
@@ -542,9 +557,10 @@ static void tell_orphans(struct fanotify_group *g)
 	}
 }
 
+/* FIONREAD counts of each event that waits its fixed part alone, so that is what is returned. */
 static ssize_t read_events(struct fanotify_group *g)
 {
-	size_t total = 0;
+	size_t total = 0, events = 0;
 
 	while (total < BATCH_BYTES && g->batch.name_count < BATCH_NAMES) {
 		ssize_t n = read(g->base.fd, g->buf, sizeof(g->buf));
@@ -556,10 +572,10 @@ static ssize_t read_events(struct fanotify_group *g)
 		if (n <= 0)
 			return n == 0 ? -EIO : -errno;
 		total += (size_t)n;
-		if (gather_buffer(g, (size_t)n) != 0)
+		if (gather_buffer(g, (size_t)n, &events) != 0)
 			return -EPROTO;
 	}
-	return (ssize_t)total;
+	return (ssize_t)(events * FAN_EVENT_METADATA_LEN);
 }
 
 static ssize_t group_read(struct backend *b)
@@ -660,6 +676,26 @@ static bool group_alive(struct backend *b, struct watch_drive *d)
 	       fanotify_mark(b->fd, FAN_MARK_REMOVE | FAN_MARK_FILESYSTEM, FAN_ACCESS, fd, NULL) == 0;
 }
 
+/* What lies below a mount point is not in the drive, as long as it is one. */
+static void group_mounts_changed(struct backend *b, struct watch_drive *d)
+{
+	struct fanotify_group *g = group_of(b);
+
+	(void)d;
+	forget_known(g);
+	known_clear(&g->outside);
+}
+
+/* The mark on the file system goes on to report the rest.  Neither a directory's mark nor its being ignored
+ * reaches further than to what is right in it. */
+static int group_ignore(struct backend *b, int dir_fd)
+{
+	return fanotify_mark(b->fd, FAN_MARK_ADD | FAN_MARK_IGNORE_SURV, MARK_MASK | FAN_EVENT_ON_CHILD,
+			     dir_fd, NULL) == 0
+		       ? 0
+		       : -errno;
+}
+
 static void group_free(struct backend *b)
 {
 	struct fanotify_group *g = group_of(b);
@@ -681,6 +717,8 @@ static const struct backend_ops group_ops = {
 	.saw = group_saw,
 	.read = group_read,
 	.alive = group_alive,
+	.mounts_changed = group_mounts_changed,
+	.ignore = group_ignore,
 	.free = group_free,
 };
 

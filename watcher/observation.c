@@ -1,7 +1,7 @@
 /* One table says which parts each type of frame has; encoder and decoder follow it in the same order, and a
  * decoded frame holds exactly these parts and not a byte more.  Parts, in order: flags u16 | backend u8 |
  * request u32 | error i32 | dir id | id id | state | name u16+bytes | target u16+bytes | text u16+bytes (an
- * id is u8 length + bytes) */
+ * id is u8 length + bytes) | volume u8 length (0 or 16) + bytes | count u32 | queue u64, lag u32 */
 #include "watcher/observation.h"
 
 #include <errno.h>
@@ -20,6 +20,9 @@ enum {
 	HAS_NAME = 1 << 8,
 	HAS_TARGET = 1 << 9, /* of a symlink; there, empty, for every other kind too */
 	HAS_TEXT = 1 << 10,
+	HAS_VOLUME = 1 << 11,
+	HAS_COUNT = 1 << 12,
+	HAS_GAUGES = 1 << 13,
 };
 
 enum {
@@ -33,7 +36,7 @@ enum {
 };
 
 static const uint16_t observation_parts[] = {
-	[OBSERVED_READY] = HAS_DRIVE | HAS_FLAGS | HAS_BACKEND | HAS_ID | HAS_STATE | HAS_TEXT,
+	[OBSERVED_READY] = HAS_DRIVE | HAS_FLAGS | HAS_BACKEND | HAS_ID | HAS_STATE | HAS_TEXT | HAS_VOLUME,
 	[OBSERVED_ENTRY] = HAS_DRIVE | HAS_FLAGS | HAS_DIR | HAS_ID | HAS_STATE | HAS_NAME | HAS_TARGET,
 	[OBSERVED_GONE] = HAS_DRIVE | HAS_FLAGS | HAS_DIR | HAS_NAME,
 	[OBSERVED_SCAN_BEGIN] = HAS_DRIVE | HAS_REQUEST | HAS_DIR,
@@ -41,10 +44,13 @@ static const uint16_t observation_parts[] = {
 	[OBSERVED_LOOKED] = HAS_DRIVE | HAS_REQUEST | HAS_ERROR | HAS_DIR | HAS_NAME,
 	[OBSERVED_BATCH_END] = 0,
 	[OBSERVED_BARRIER] = HAS_REQUEST,
-	[OBSERVED_OVERFLOW] = 0,
+	[OBSERVED_OVERFLOW] = HAS_DRIVE,
 	[OBSERVED_ROOT_GONE] = HAS_DRIVE | HAS_ERROR,
 	[OBSERVED_FAILED] = HAS_DRIVE | HAS_ERROR | HAS_TEXT,
 	[OBSERVED_FILE] = HAS_DRIVE | HAS_ID | HAS_STATE,
+	[OBSERVED_REMOUNT] = 0,
+	[OBSERVED_MOUNTS] = HAS_DRIVE | HAS_TEXT | HAS_COUNT,
+	[OBSERVED_GAUGES] = HAS_DRIVE | HAS_GAUGES,
 	[OBSERVED_UNWATCHED] = HAS_DRIVE | HAS_ERROR | HAS_TEXT,
 };
 
@@ -53,6 +59,7 @@ static const uint16_t request_parts[] = {
 	[REQUEST_SCAN] = HAS_DRIVE | HAS_FLAGS | HAS_REQUEST | HAS_DIR,
 	[REQUEST_LOOK] = HAS_DRIVE | HAS_REQUEST | HAS_DIR | HAS_NAME,
 	[REQUEST_BARRIER] = HAS_REQUEST,
+	[REQUEST_IGNORE] = HAS_NAME,
 };
 
 static void put_id(struct wire_writer *w, const struct file_id *id)
@@ -73,6 +80,13 @@ static void put_time(struct wire_writer *w, const struct entry_time *t)
 {
 	wire_put(w, (uint64_t)t->seconds, 8);
 	wire_put(w, t->nanoseconds, 4);
+}
+
+static void put_volume(struct wire_writer *w, const struct observation *o)
+{
+	wire_put(w, o->has_volume ? VOLUME_BYTES : 0, 1);
+	if (o->has_volume)
+		wire_put_bytes(w, o->volume, VOLUME_BYTES);
 }
 
 static void put_state(struct wire_writer *w, const struct entry_state *s)
@@ -99,6 +113,19 @@ static void get_id(struct wire_reader *r, struct file_id *id)
 	bytes = wire_get_bytes(r, id->len);
 	if (bytes != NULL)
 		memcpy(id->bytes, bytes, id->len);
+}
+
+static void get_volume(struct wire_reader *r, struct observation *o)
+{
+	size_t len = wire_get(r, 1);
+	const uint8_t *bytes;
+
+	if (len != 0 && len != VOLUME_BYTES)
+		r->failed = true;
+	bytes = wire_get_bytes(r, len);
+	o->has_volume = bytes != NULL && len != 0;
+	if (o->has_volume)
+		memcpy(o->volume, bytes, VOLUME_BYTES);
 }
 
 static void get_string(struct wire_reader *r, size_t min, size_t max, const char **s, size_t *len)
@@ -242,6 +269,14 @@ int observation_encode(const struct observation *o, uint8_t *buf, size_t room)
 		put_string(&w, o->target, o->target_len);
 	if (has & HAS_TEXT)
 		put_string(&w, o->text, o->text_len);
+	if (has & HAS_VOLUME)
+		put_volume(&w, o);
+	if (has & HAS_COUNT)
+		wire_put(&w, o->count, 4);
+	if (has & HAS_GAUGES) {
+		wire_put(&w, o->queue_bytes, 8);
+		wire_put(&w, o->lag_ms, 4);
+	}
 	return end_frame(&w, buf);
 }
 
@@ -289,6 +324,14 @@ static void get_observation(struct wire_reader *r, struct observation *o, unsign
 		get_string(r, 0, PATH_MAX_BYTES, &o->target, &o->target_len);
 	if (has & HAS_TEXT)
 		get_string(r, 0, OBSERVATION_FRAME_MAX, &o->text, &o->text_len);
+	if (has & HAS_VOLUME)
+		get_volume(r, o);
+	if (has & HAS_COUNT)
+		o->count = (uint32_t)wire_get(r, 4);
+	if (has & HAS_GAUGES) {
+		o->queue_bytes = wire_get(r, 8);
+		o->lag_ms = (uint32_t)wire_get(r, 4);
+	}
 }
 
 int observation_decode(struct observation *out, const uint8_t *buf, size_t len)
@@ -365,7 +408,7 @@ int watch_request_decode(struct watch_request *out, const uint8_t *buf, size_t l
 		out->request = (uint32_t)wire_get(&r, 4);
 	if (has & HAS_DIR)
 		get_id(&r, &out->dir);
-	if (out->type == REQUEST_DRIVE)
+	if (out->type == REQUEST_DRIVE || out->type == REQUEST_IGNORE)
 		get_path(&r, &out->name, &out->name_len);
 	else if (has & HAS_NAME)
 		get_name(&r, &out->name, &out->name_len);

@@ -17,7 +17,7 @@
 
 #include "watcher/file_id.h"
 
-enum { OBSERVATION_VERSION = 1, OBSERVATION_FRAME_MAX = 16384 };
+enum { OBSERVATION_VERSION = 2, OBSERVATION_FRAME_MAX = 16384, VOLUME_BYTES = 16 };
 
 enum entry_kind { ENTRY_FILE = 1, ENTRY_DIR = 2, ENTRY_SYMLINK = 3 };
 
@@ -51,7 +51,7 @@ enum observation_type {
 		7, /* what was gathered in one wake-up ends here: both sides of a rename are in one batch */
 	OBSERVED_BARRIER =
 		8, /* answer to REQUEST_BARRIER: all done before the request was read has been observed */
-	OBSERVED_OVERFLOW = 9, /* events were lost on every drive of this watcher: reconcile */
+	OBSERVED_OVERFLOW = 9, /* events of this drive (0: of all of this watcher's) were lost: reconcile */
 	OBSERVED_ROOT_GONE =
 		10, /* the drive's root is deleted, unmounted or replaced; `error` says how it showed */
 	OBSERVED_FAILED = 11, /* this drive cannot be watched: `error` and `text`; no READY comes */
@@ -59,6 +59,12 @@ enum observation_type {
 			       * under its others, if the drive has any */
 	OBSERVED_UNWATCHED = 13, /* not all directories of the drive could be watched: -ENOSPC and `text`;
 				  * scans try again; 0: now they all are */
+	OBSERVED_REMOUNT =
+		14, /* the mounts of this machine changed: a drive that failed or went may be there now */
+	OBSERVED_MOUNTS = 15, /* `count` other file systems are mounted inside the drive, `text` is the path
+			       * of one of them; after READY, and when that changes */
+	OBSERVED_GAUGES = 16, /* at the worst `queue_bytes` of events waited in the last second, and the
+			       * oldest no longer than `lag_ms`; zeros: nothing does any more */
 };
 
 /* Flags of an ENTRY; a GONE may have CLOSED: the file that went was closed by its writer before. */
@@ -90,7 +96,7 @@ const char *watch_backend_name(enum watch_backend b); /* "auto", "fanotify", …
 
 struct observation {
 	enum observation_type type;
-	uint16_t drive; /* 0 in BATCH_END, BARRIER and OVERFLOW */
+	uint16_t drive; /* 0 in BATCH_END, BARRIER and REMOUNT, and in an OVERFLOW that concerns all */
 	uint16_t flags;
 	uint32_t request;           /* SCAN_*, LOOKED, BARRIER */
 	int32_t error;              /* 0 or -errno */
@@ -106,6 +112,11 @@ struct observation {
 	const char *text; /* READY: file system type, and why not fanotify; FAILED: the reason; UNWATCHED:
 			   * what to do; for people */
 	size_t text_len;
+	uint32_t count;       /* MOUNTS */
+	uint64_t queue_bytes; /* GAUGES */
+	uint32_t lag_ms;
+	bool has_volume; /* READY: `volume` is the UUID of the file system that the root lies on */
+	uint8_t volume[VOLUME_BYTES];
 };
 
 enum request_type {
@@ -114,6 +125,8 @@ enum request_type {
 	REQUEST_SCAN = 2,  /* list one directory, not those below it: `drive`, `flags`, `request`, `dir` */
 	REQUEST_LOOK = 3,  /* look at one name afresh: `drive`, `request`, `dir`, `name` */
 	REQUEST_BARRIER = 4, /* `request` */
+	REQUEST_IGNORE = 5,  /* what happens in the directory `path`, and in those right below it, is to raise
+			      * no events: it is the daemon's own; sent before any drive */
 };
 
 /* Flags of a SCAN. */
@@ -128,7 +141,7 @@ struct watch_request {
 	uint32_t request;
 	enum watch_backend backend;
 	struct file_id dir;
-	const char *name; /* LOOK: the name; DRIVE: the path; borrowed */
+	const char *name; /* LOOK: the name; DRIVE, IGNORE: the path; borrowed */
 	size_t name_len;
 };
 

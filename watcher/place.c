@@ -7,28 +7,40 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 enum { OPEN_PARENT = O_PATH | O_DIRECTORY | O_CLOEXEC };
 
-bool place_inside(int dir_fd, uint64_t root_inode, uint64_t device)
+static bool is_on(int fd, uint64_t device, uint64_t mount, uint64_t *inode)
+{
+	struct statx x;
+
+	if (statx(fd, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT, STATX_INO | STATX_MNT_ID, &x) != 0)
+		return false;
+	*inode = x.stx_ino;
+	return makedev(x.stx_dev_major, x.stx_dev_minor) == device &&
+	       (mount == 0 || (x.stx_mask & STATX_MNT_ID && x.stx_mnt_id == mount));
+}
+
+int place_inside(int dir_fd, uint64_t root_inode, uint64_t device, uint64_t mount)
 {
 	int fd = openat(dir_fd, ".", OPEN_PARENT), up;
-	struct stat st;
-	uint64_t below = 0;
-	bool inside = false;
+	uint64_t inode, below = 0;
+	int inside = 0;
 
-	while (fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == device) {
-		inside = st.st_ino == root_inode;
-		if (inside || st.st_ino == below) /* arrived, or ".." leads no further up */
+	while (fd >= 0 && is_on(fd, device, mount, &inode)) {
+		inside = inode == root_inode;
+		if (inside || inode == below) /* arrived, or ".." leads no further up */
 			break;
-		below = st.st_ino;
+		below = inode;
 		up = openat(fd, "..", OPEN_PARENT);
 		close(fd);
 		fd = up;
 	}
-	if (fd >= 0)
-		close(fd);
+	if (fd < 0)
+		return -errno;
+	close(fd);
 	return inside;
 }
 

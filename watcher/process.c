@@ -26,6 +26,7 @@
 
 #include "watcher/backend.h"
 #include "watcher/crawl.h"
+#include "watcher/ignored.h"
 #include "watcher/io_priority.h"
 #include "watcher/starter.h"
 
@@ -34,12 +35,13 @@ enum {
 	SCAN_OPEN_COST = 4, /* opening and closing a directory costs as much as that many names */
 	UNSETTLED_MS = 50,  /* how long a backend waits that is unsettled */
 	ROOT_CHECK_MS =
-		10000, /* an ancestor of a root may be renamed on another file system: no event tells */
-	BUSY_GAP_NS = 2000000,   /* wake-ups closer together than this are a burst … */
-	BUSY_WAKES = 8,          /* … when there are as many in a row; a saved file makes three or four */
-	GATHER_MS = 2,           /* how long a burst may gather */
-	GATHER_FEW_BYTES = 2000, /* a burst that brings less in that time is over */
-	POLL_FIXED = 2,          /* socket and mountinfo; the backends follow */
+		10000,   /* an ancestor of a root may be renamed on another file system: no event tells */
+	GAUGE_MS = 1000, /* when a report is owed */
+	BUSY_GAP_NS = 2000000,  /* wake-ups closer together than this are a burst … */
+	BUSY_WAKES = 8,         /* … when there are as many in a row; a saved file makes three or four */
+	GATHER_MS = 2,          /* how long a burst may gather */
+	GATHER_FEW_BYTES = 480, /* a burst that brings less in that time is over */
+	POLL_FIXED = 2,         /* socket and mountinfo; the backends follow */
 };
 
 struct watcher {
@@ -51,8 +53,10 @@ struct watcher {
 	struct pollfd *polls;
 	size_t poll_count;
 	bool check;     /* a root may have gone */
+	bool remounted; /* mounts changed */
 	unsigned wakes; /* in quick succession */
 	uint64_t last_read_ns;
+	struct ignored ignored;
 	struct crawl crawl;
 	struct io_priority io_priority;
 };
@@ -94,6 +98,7 @@ static bool register_backend(struct watcher *w, struct backend *b)
 		return false;
 	w->polls = polls;
 	w->backend_count++;
+	gauge_empty(&b->gauge, now_ns());
 	TAILQ_INSERT_TAIL(&w->backends, b, link);
 	return true;
 }
@@ -127,8 +132,10 @@ static int open_backend(struct watcher *w, struct watch_drive *d, enum watch_bac
 	if (r != 0)
 		return r;
 	(*out)->device = d->rule.device;
-	if (register_backend(w, *out))
+	if (register_backend(w, *out)) {
+		ignored_apply(&w->ignored, *out);
 		return 0;
+	}
 	(*out)->ops->free(*out);
 	*why = strerror(ENOMEM);
 	return -ENOMEM;
@@ -180,16 +187,18 @@ static void emit_ready(struct watcher *w, struct watch_drive *d, const char *why
 	char text[512];
 	int n = snprintf(text, sizeof(text), why == NULL ? "%s" : "%s, not by fanotify: %s", d->fs_type, why);
 
-	channel_emit(
-		w->channel,
-		&(struct observation){.type = OBSERVED_READY,
-				      .drive = d->number,
-				      .flags = (uint16_t)d->flags,
-				      .backend = d->backend->kind,
-				      .id = d->root,
-				      .state = d->state,
-				      .text = text,
-				      .text_len = (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1});
+	struct observation o = {.type = OBSERVED_READY,
+				.drive = d->number,
+				.flags = (uint16_t)d->flags,
+				.backend = d->backend->kind,
+				.id = d->root,
+				.state = d->state,
+				.text = text,
+				.has_volume = d->has_volume};
+
+	o.text_len = (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1;
+	memcpy(o.volume, d->volume, sizeof(o.volume));
+	channel_emit(w->channel, &o);
 }
 
 static int attach_best(struct watcher *w, struct watch_drive *d, enum watch_backend wanted, const char **why)
@@ -240,6 +249,17 @@ static void fail_attach(struct watcher *w, const struct watch_drive *d, enum wat
 	emit_failed(w, d->number, error, text);
 }
 
+static void emit_mounts(struct watcher *w, struct watch_drive *d)
+{
+	const char *first = d->nested.count == 0 ? "" : d->nested.at[0].path;
+
+	channel_emit(w->channel, &(struct observation){.type = OBSERVED_MOUNTS,
+						       .drive = d->number,
+						       .count = (uint32_t)d->nested.count,
+						       .text = first,
+						       .text_len = strlen(first)});
+}
+
 static void serve_drive(struct watcher *w, const struct watch_request *q)
 {
 	struct watch_drive *d = find_drive(w, q->drive);
@@ -259,8 +279,12 @@ static void serve_drive(struct watcher *w, const struct watch_request *q)
 	r = attach_best(w, d, q->backend, &why);
 	if (r == 0)
 		r = watch_drive_refresh(d);
-	if (r == 0) {
+	if (r == 0)
+		r = mounts_refresh(d, NULL, NULL); /* before any scan, so that later ones are noticed */
+	if (r >= 0) {
 		emit_ready(w, d, why);
+		if (d->nested.count > 0)
+			emit_mounts(w, d);
 		return;
 	}
 	fail_attach(w, d, q->backend, r, why == NULL ? strerror(-r) : why);
@@ -278,12 +302,67 @@ static void check_roots(struct watcher *w)
 		next = TAILQ_NEXT(d, link);
 		if (r == 0 && !d->backend->ops->alive(d->backend, d))
 			r = -ENODEV;
+		if (r == 0 && d->lost) {
+			d->lost = false;
+			channel_emit(w->channel,
+				     &(struct observation){.type = OBSERVED_OVERFLOW, .drive = d->number});
+		}
 		if (r == 0 || r == -ENOMEM || r == -EMFILE || r == -ENFILE)
 			continue;
 		channel_emit(w->channel, &(struct observation){
 						 .type = OBSERVED_ROOT_GONE, .drive = d->number, .error = r});
 		drop_drive(w, d);
 	}
+}
+
+/* Look, and tell it.  Returns as entry_look(). */
+static int look(struct watcher *w, struct watch_drive *d, struct observation *o)
+{
+	char target[ENTRY_TARGET_ROOM];
+	int fd = -ENODEV, r;
+
+	if (d != NULL)
+		fd = d->backend->ops->open_dir(d->backend, d, &o->dir, OPEN_TO_LOOK);
+	r = fd < 0 ? fd : entry_look(fd, o->name, &d->rule, o, target);
+	if (r >= 0) {
+		o->type = r == 0 ? OBSERVED_ENTRY : OBSERVED_GONE;
+		d->backend->ops->saw(d->backend, d, o);
+		channel_emit(w->channel, o);
+	}
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
+static void on_mount_change(void *context, struct watch_drive *d, const struct file_id *dir, const char *name)
+{
+	struct observation o = {.drive = d->number, .dir = *dir, .name = name, .name_len = strlen(name)};
+	int r = look(context, d, &o);
+
+	if (r < 0 && r != -ESTALE)
+		d->lost = d->backend->check = true;
+}
+
+/* After the roots were checked: what is told of a drive that went comes first. */
+static void notice_mounts(struct watcher *w)
+{
+	struct watch_drive *d;
+
+	w->remounted = false;
+	TAILQ_FOREACH(d, &w->drives, link)
+	{
+		int changes = mounts_refresh(d, on_mount_change, w);
+
+		if (changes < 0)
+			d->lost = w->check = true;
+		if (changes <= 0)
+			continue;
+		if (d->backend->ops->mounts_changed != NULL)
+			d->backend->ops->mounts_changed(d->backend, d);
+		emit_mounts(w, d);
+	}
+	channel_end_batch(w->channel);
+	channel_emit(w->channel, &(struct observation){.type = OBSERVED_REMOUNT});
 }
 
 /* Scans of directories that were nowhere may work when some were found. */
@@ -339,14 +418,27 @@ static void fail_backend(struct watcher *w, struct backend *b, int error)
 	}
 }
 
+static void measure_queue(struct backend *b)
+{
+	uint64_t now = now_ns();
+	int waiting;
+
+	if (gauge_wants_sample(&b->gauge, now) && ioctl(b->fd, FIONREAD, &waiting) == 0)
+		gauge_sample(&b->gauge, now, (uint64_t)waiting);
+}
+
 /* Returns the bytes read; 0 also when the backend broke and is no more. */
 static size_t read_backend(struct watcher *w, struct backend *b)
 {
-	ssize_t n = b->ops->read(b);
+	ssize_t n;
 
+	measure_queue(b);
+	n = b->ops->read(b);
+	w->last_read_ns = now_ns();
 	if (n < 0)
 		fail_backend(w, b, (int)n);
-	w->last_read_ns = now_ns();
+	else
+		gauge_read(&b->gauge, w->last_read_ns, (size_t)n);
 	return n < 0 ? 0 : (size_t)n;
 }
 
@@ -435,22 +527,13 @@ static void serve_look(struct watcher *w, const struct watch_request *q)
 {
 	struct watch_drive *d = find_drive(w, q->drive);
 	struct observation o = {.drive = q->drive, .dir = q->dir, .name_len = q->name_len};
-	char name[256], target[ENTRY_TARGET_ROOM];
-	int fd = -ENODEV, r;
+	char name[256];
+	int r;
 
 	memcpy(name, q->name, q->name_len);
 	name[q->name_len] = 0;
 	o.name = name;
-	if (d != NULL)
-		fd = d->backend->ops->open_dir(d->backend, d, &q->dir, OPEN_TO_LOOK);
-	r = fd < 0 ? fd : entry_look(fd, name, &d->rule, &o, target);
-	if (r >= 0) {
-		o.type = r == 0 ? OBSERVED_ENTRY : OBSERVED_GONE;
-		d->backend->ops->saw(d->backend, d, &o);
-		channel_emit(w->channel, &o);
-	}
-	if (fd >= 0)
-		close(fd);
+	r = look(w, d, &o);
 	o.type = OBSERVED_LOOKED;
 	o.request = q->request;
 	o.error = r < 0 ? r : 0;
@@ -477,6 +560,16 @@ static void serve_barrier(struct watcher *w, const struct watch_request *q)
 	channel_emit(w->channel, &(struct observation){.type = OBSERVED_BARRIER, .request = q->request});
 }
 
+static void serve_ignore(struct watcher *w, const struct watch_request *q)
+{
+	struct backend *b;
+
+	if (ignored_set(&w->ignored, q->name, q->name_len) != 0)
+		return; /* it only costs us time */
+	TAILQ_FOREACH(b, &w->backends, link)
+	ignored_apply(&w->ignored, b);
+}
+
 static void serve_urgent(struct watcher *w)
 {
 	struct watch_request q;
@@ -490,6 +583,8 @@ static void serve_urgent(struct watcher *w)
 			serve_look(w, &q);
 		else if (q.type == REQUEST_BARRIER)
 			serve_barrier(w, &q);
+		else if (q.type == REQUEST_IGNORE)
+			serve_ignore(w, &q);
 	}
 	if (!any)
 		return;
@@ -530,6 +625,67 @@ static void serve_scans(struct watcher *w)
 
 /* The loop. */
 
+/* FIONREAD counts only the fixed part of fanotify's events; with its name and handles one holds about as much
+ * kernel memory as this. */
+static uint64_t kernel_bytes(const struct backend *b, const struct gauge_report *r)
+{
+	enum { FIXED_BYTES = 24, MEMORY_BYTES = 128 };
+
+	return b->kind == WATCH_FANOTIFY ? r->queue_bytes / FIXED_BYTES * MEMORY_BYTES : r->queue_bytes;
+}
+
+static void report_gauges(struct watcher *w)
+{
+	uint64_t now = now_ns();
+	struct gauge_report r;
+	struct watch_drive *d;
+	struct backend *b;
+
+	TAILQ_FOREACH(b, &w->backends, link)
+	{
+		if (!gauge_report(&b->gauge, now, &r))
+			continue;
+		TAILQ_FOREACH(d, &w->drives, link)
+		{
+			if (d->backend == b)
+				channel_emit(w->channel,
+					     &(struct observation){.type = OBSERVED_GAUGES,
+								   .drive = d->number,
+								   .queue_bytes = kernel_bytes(b, &r),
+								   .lag_ms = r.lag_ms});
+		}
+	}
+}
+
+/* Whatever was not readable a moment ago holds nothing older than that. */
+static void note_empty(struct watcher *w, bool waited)
+{
+	uint64_t now = now_ns();
+	size_t i = POLL_FIXED;
+	struct backend *b;
+
+	TAILQ_FOREACH(b, &w->backends, link)
+	{
+		if (waited || w->polls[i].revents == 0)
+			gauge_empty(&b->gauge, now);
+		i++;
+	}
+}
+
+static int idle_ms(const struct watcher *w)
+{
+	const struct backend *b;
+
+	if (any_unsettled(w) || channel_has(w->channel, CHANNEL_DEFERRED))
+		return UNSETTLED_MS;
+	TAILQ_FOREACH(b, &w->backends, link)
+	{
+		if (gauge_owes(&b->gauge))
+			return GAUGE_MS;
+	}
+	return ROOT_CHECK_MS;
+}
+
 static void prepare_polls(struct watcher *w)
 {
 	struct backend *b;
@@ -554,6 +710,8 @@ static int wait_for_work(struct watcher *w)
 
 	prepare_polls(w);
 	r = poll(w->polls, w->poll_count, 0);
+	note_empty(w, false);
+	report_gauges(w);
 	if (r == 0 && !has_requests(w)) {
 		channel_end_batch(w->channel);
 		channel_flush(w->channel); /* which may take requests in */
@@ -561,9 +719,9 @@ static int wait_for_work(struct watcher *w)
 	if (r != 0 || has_requests(w) || channel_closed(w->channel))
 		return r == 0 ? 1 : r;
 	rest_drives(w);
-	return poll(w->polls, w->poll_count,
-		    any_unsettled(w) || channel_has(w->channel, CHANNEL_DEFERRED) ? UNSETTLED_MS
-										  : ROOT_CHECK_MS);
+	r = poll(w->polls, w->poll_count, idle_ms(w));
+	note_empty(w, true);
+	return r;
 }
 
 static int run(struct watcher *w)
@@ -577,13 +735,16 @@ static int run(struct watcher *w)
 			continue;
 		if (w->polls[0].revents != 0)
 			channel_receive(w->channel);
-		if (r == 0 || w->polls[1].revents != 0)
+		w->remounted |= w->polls[1].revents != 0;
+		if (r == 0 || w->remounted)
 			w->check = true;
 		read_backends(w);
 		if (r == 0)
 			read_unsettled(w);
 		if (take_doubts(w)) /* before a look: where the root is gone nothing else is */
 			check_roots(w);
+		if (w->remounted)
+			notice_mounts(w);
 		serve_urgent(w);
 		if (take_doubts(w))
 			check_roots(w);
@@ -619,6 +780,7 @@ static void watcher_free(struct watcher *w)
 	while (!TAILQ_EMPTY(&w->drives))
 		drop_drive(w, TAILQ_FIRST(&w->drives));
 	crawl_stop(&w->crawl);
+	ignored_deinit(&w->ignored);
 	channel_free(w->channel);
 	if (w->mountinfo >= 0)
 		close(w->mountinfo);

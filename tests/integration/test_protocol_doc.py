@@ -16,8 +16,8 @@ from harness import REPOSITORY, DaemonCase
 DOCUMENT = REPOSITORY / "docs" / "protocol.md"
 BLOCK = re.compile(r"^```(\S+) ([a-z ]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Members whose values mean nothing beyond one run.
-FREE = {"at", "mtime", "seconds", "uid", "gid", "version", "server", "started", "ended", "created", "expires", "revoked",
-        "root", "backend", "message"}
+FREE = {"at", "mtime", "seconds", "queue_bytes", "lag_ms", "uid", "gid", "version", "server", "started", "ended", "created", "expires",
+        "revoked", "root", "backend", "message"}
 # Members whose values stand for something: which actual value a written one is, is learnt when it first comes.
 BOUND = {"cursor": "cursor", "prev": "cursor", "sub": "sub", "session": "session", "rev": "rev", "node": "node",
          "epoch": "epoch", "token": "token"}

@@ -653,6 +653,7 @@ static void serve_request(struct watcher *w, struct random *r)
 	w->request_first = (w->request_first + 1) % REQUESTS;
 	w->request_count--;
 	switch (q.type) {
+	case REQUEST_IGNORE:
 	case REQUEST_DRIVE:
 		break;
 	case REQUEST_SCAN:

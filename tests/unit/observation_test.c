@@ -35,6 +35,8 @@ static struct observation sample(enum observation_type type)
 		.target_len = 13,
 		.text = "ext4",
 		.text_len = 4,
+		.has_volume = true,
+		.volume = {1, 2, [15] = 255},
 	};
 
 	o.flags = type == OBSERVED_READY  ? WATCH_WEAK_IDS | WATCH_WEAK_BARRIER
@@ -99,6 +101,10 @@ static void test_each_type_carries_its_parts(void **state)
 		assert_true(observation_decode(&out, buf, sizeof(buf)) > 0);
 		assert_int_equal(out.error, -5);
 	}
+	in = sample(OBSERVED_OVERFLOW);
+	assert_true(observation_encode(&in, buf, sizeof(buf)) > 0);
+	assert_true(observation_decode(&out, buf, sizeof(buf)) > 0);
+	assert_int_equal(out.drive, 513);
 	in = sample(OBSERVED_GONE);
 	assert_true(observation_encode(&in, buf, sizeof(buf)) > 0);
 	assert_true(observation_decode(&out, buf, sizeof(buf)) > 0);
@@ -110,6 +116,12 @@ static void test_each_type_carries_its_parts(void **state)
 	assert_int_equal(out.flags, WATCH_WEAK_IDS | WATCH_WEAK_BARRIER);
 	assert_int_equal(out.text_len, 4);
 	assert_memory_equal(out.text, "ext4", 4);
+	assert_true(out.has_volume);
+	assert_memory_equal(out.volume, in.volume, VOLUME_BYTES);
+	in.has_volume = false;
+	assert_true(observation_encode(&in, buf, sizeof(buf)) > 0);
+	assert_true(observation_decode(&out, buf, sizeof(buf)) > 0);
+	assert_false(out.has_volume);
 }
 
 static void test_every_shorter_input_asks_for_more(void **state)
@@ -118,7 +130,7 @@ static void test_every_shorter_input_asks_for_more(void **state)
 	struct observation in, out;
 
 	(void)state;
-	for (int type = OBSERVED_READY; type <= OBSERVED_UNWATCHED; type++) {
+	for (int type = OBSERVED_READY; type <= OBSERVED_GAUGES; type++) {
 		int n;
 
 		in = sample((enum observation_type)type);
@@ -202,9 +214,9 @@ static void test_wrong_header_is_refused(void **state)
 	(void)state;
 	assert_refused(&entry, 0, 4); /* a length below the header's */
 	assert_refused(&entry, 3, 1); /* a length above the bound */
-	assert_refused(&entry, 4, 2); /* another version */
+	assert_refused(&entry, 4, 1); /* another version */
 	assert_refused(&entry, 5, 0); /* no such types */
-	assert_refused(&entry, 5, 12);
+	assert_refused(&entry, 5, 17);
 	assert_refused(&entry, 5, OBSERVED_GONE); /* a body of another type */
 	assert_refused(&batch, 6, 1);             /* a drive where there is none */
 }
@@ -320,6 +332,10 @@ static void test_requests_come_back_as_they_were(void **state)
 	n = watch_request_encode(&in, buf, sizeof(buf));
 	assert_int_equal(watch_request_decode(&out, buf, sizeof(buf)), n);
 	assert_int_equal(out.backend, WATCH_FANOTIFY);
+	assert_memory_equal(out.name, "/srv/x", 6);
+	in.type = REQUEST_IGNORE;
+	n = watch_request_encode(&in, buf, sizeof(buf));
+	assert_int_equal(watch_request_decode(&out, buf, sizeof(buf)), n);
 	assert_memory_equal(out.name, "/srv/x", 6);
 }
 

@@ -2,6 +2,7 @@ add_library(watcher_kit STATIC unit/watcher_kit.c)
 target_link_libraries(watcher_kit PUBLIC wakeline_flags watcher PRIVATE PkgConfig::CMOCKA PkgConfig::LIBCAP)
 
 add_unit_test(file_id watcher)
+add_unit_test(gauge watcher)
 add_unit_test(observation watcher)
 add_unit_test(recent watcher)
 add_unit_test(starter watcher watcher_kit PkgConfig::LIBCAP)

@@ -321,6 +321,9 @@ static void apply(struct kit *k, const struct kit_frame *f)
 	case OBSERVED_BARRIER:
 	case OBSERVED_ROOT_GONE:
 	case OBSERVED_FAILED:
+	case OBSERVED_REMOUNT:
+	case OBSERVED_MOUNTS:
+	case OBSERVED_GAUGES:
 		break;
 	}
 }
@@ -415,6 +418,12 @@ uint32_t kit_send_look(struct kit *k, uint16_t drive, const struct file_id *dir,
 						.name = name,
 						.name_len = strlen(name)});
 	return k->request;
+}
+
+void kit_send_ignore(struct kit *k, const char *path)
+{
+	send_request(k,
+		     &(struct watch_request){.type = REQUEST_IGNORE, .name = path, .name_len = strlen(path)});
 }
 
 uint32_t kit_send_barrier(struct kit *k)

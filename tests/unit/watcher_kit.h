@@ -50,6 +50,7 @@ void kit_follow(struct kit *k, const struct kit_frame *ready, const char *path);
 
 uint32_t kit_send_scan(struct kit *k, uint16_t drive, const struct file_id *dir);
 uint32_t kit_send_look(struct kit *k, uint16_t drive, const struct file_id *dir, const char *name);
+void kit_send_ignore(struct kit *k, const char *path);
 uint32_t kit_send_barrier(struct kit *k);
 
 /* The next frame; kept in k->frames. */
