@@ -38,6 +38,14 @@ def program(name):
     raise unittest.SkipTest(f"{name} is not built in {build_dir()}")
 
 
+def test_program(name):
+    """A program that the tests build for themselves."""
+    path = build_dir() / "tests" / name
+    if not path.is_file():
+        raise unittest.SkipTest(f"{name} is not built in {build_dir()}")
+    return str(path)
+
+
 def free_port():
     with contextlib.closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
