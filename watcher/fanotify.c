@@ -51,8 +51,7 @@ enum { /* batch_name.seen */
 };
 
 #define GROUP_FLAGS                                                                                          \
-	(FAN_CLASS_NOTIF | FAN_REPORT_DFID_NAME_TARGET | FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS |         \
-	 FAN_NONBLOCK | FAN_CLOEXEC)
+	(FAN_CLASS_NOTIF | FAN_REPORT_DFID_NAME_TARGET | FAN_UNLIMITED_MARKS | FAN_NONBLOCK | FAN_CLOEXEC)
 #define MARK_MASK                                                                                            \
 	(FAN_CREATE | FAN_DELETE | FAN_RENAME | FAN_MODIFY | FAN_CLOSE_WRITE | FAN_ATTRIB | FAN_ONDIR)
 #ifndef FAN_MARK_IGNORE_SURV /* since Linux 6.0 */
@@ -722,6 +721,17 @@ static const struct backend_ops group_ops = {
 	.free = group_free,
 };
 
+/* Where a sandbox refuses the unlimited queue, fs.fanotify.max_queued_events bounds it: what it loses it
+ * says. */
+static int open_group(void)
+{
+	int fd = fanotify_init(GROUP_FLAGS | FAN_UNLIMITED_QUEUE, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 && errno == EPERM)
+		fd = fanotify_init(GROUP_FLAGS, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 int fanotify_backend_new(struct backend **out, struct channel *channel, const struct watch_drive_list *drives,
 			 const char **why)
 {
@@ -734,9 +744,9 @@ int fanotify_backend_new(struct backend **out, struct channel *channel, const st
 		return r;
 	g->base = (struct backend){
 		.ops = &group_ops, .kind = WATCH_FANOTIFY, .channel = channel, .all = drives};
-	g->base.fd = fanotify_init(GROUP_FLAGS, O_RDONLY | O_CLOEXEC);
+	g->base.fd = open_group();
 	if (g->base.fd < 0) {
-		r = -errno;
+		r = g->base.fd;
 		*why = r == -EINVAL || r == -ENOSYS ? "the kernel is older than 5.17" : why_no_mark(r);
 		group_free(&g->base);
 		return r;
