@@ -267,12 +267,17 @@ static bool is_outside(const struct fanotify_group *g, const struct file_id *dir
 	return known_get(&g->outside, handle_hash(dir)) != KNOWN_NOT;
 }
 
+static void add_orphan(struct fanotify_group *g, const struct file_id *id)
+{
+	if (id->len > 0 && orphans_add(&g->orphans, id, handle_hash(id)) != 0)
+		g->overflow = true;
+}
+
 /* What was changed under this name is not what stands there. */
 static void note_orphan(struct fanotify_group *g, const struct batch_name *n)
 {
-	if (n->seen & SEEN_CHANGED && n->child.len > 0 &&
-	    orphans_add(&g->orphans, &n->child, handle_hash(&n->child)) != 0)
-		g->overflow = true;
+	if (n->seen & SEEN_CHANGED)
+		add_orphan(g, &n->child);
 }
 
 static void gather(struct fanotify_group *g, const struct fanotify_name *n, const struct file_id *child,
@@ -350,6 +355,10 @@ static void gather_event(struct fanotify_group *g, const struct fanotify_event *
 		if (e->child.len > 0)
 			known_forget(&g->known, handle_hash(&e->child));
 	}
+	/* Only a link count changes under no name.  The name that came or went is told, unless it was outside
+	 * or its directory is gone; the others are not. */
+	if (e->mask & FAN_ATTRIB && !(e->mask & FAN_ONDIR) && e->at.dir.len == 0)
+		add_orphan(g, &e->child);
 	gather(g, &e->at, &e->child, seen_of(e->mask));
 	gather(g, &e->from, &e->child, 0);
 	gather(g, &e->to, &e->child, SEEN_RENAMED);
