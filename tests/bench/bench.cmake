@@ -1,4 +1,4 @@
-# The programs of tests/bench/latency and tests/bench/burst.
+# The programs of tests/bench/latency, burst and barrier.
 add_library(bench_common STATIC ${CMAKE_CURRENT_LIST_DIR}/sample.c ${CMAKE_CURRENT_LIST_DIR}/ws.c)
 target_link_libraries(bench_common PUBLIC wakeline_flags)
 
@@ -12,3 +12,5 @@ add_bench(commit PkgConfig::LMDB)
 add_bench(create)
 add_bench(follow)
 add_bench(mark)
+add_bench(barrier)
+add_bench(pace)
