@@ -33,10 +33,15 @@ class Model:
         return self.rng.choice(found) if found else "out/" + self.rng.choice(self.names)
 
     def fresh(self):
-        """A name that may also be taken: renames go over it, creations fail."""
+        """A name that mostly is free: renames go over one that is taken, creations fail."""
         folders = [path + "/" for path, kind in self.kinds.items()
                    if kind == "dir" and path.count("/") < DEPTH_MAX and not path.startswith("out/")]
-        return self.rng.choice([""] + folders) + self.rng.choice(self.names)
+        path = ""
+        for _ in range(self.rng.randrange(1, 6)):
+            path = self.rng.choice([""] + folders) + self.rng.choice(self.names)
+            if path not in self.kinds:
+                break
+        return path
 
     def add(self, path, kind):
         parent = path.rpartition("/")[0]

@@ -61,11 +61,12 @@ def alive(pid):
 
 
 def descendants(pid):
-    """The pids of all processes below one."""
+    """The pids of all processes below one; one that ends meanwhile has none."""
     found = []
     for task in Path(f"/proc/{pid}/task").glob("*"):
-        for child in (task / "children").read_text().split():
-            found += [int(child)] + descendants(int(child))
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            for child in (task / "children").read_text().split():
+                found += [int(child)] + descendants(int(child))
     return found
 
 
