@@ -35,8 +35,9 @@ struct line {
 };
 
 struct script {
+	char *text; /* what the lines point into */
 	struct line *lines;
-	size_t count;
+	size_t count, room;
 };
 
 struct performer {
@@ -346,13 +347,13 @@ static void unescape(char *text)
 static bool parse_line(struct line *l, char *text)
 {
 	const struct operation *o;
-	char *save, *word = strtok_r(text, " \n", &save);
+	char *save, *word = strtok_r(text, " ", &save);
 
 	if (word == NULL || word[0] == '#')
 		return false;
 	l->process = (unsigned)strtoul(word, NULL, 10);
 	l->argc = 0;
-	while ((word = strtok_r(NULL, " \n", &save)) != NULL && l->argc <= ARGUMENTS_MAX) {
+	while ((word = strtok_r(NULL, " ", &save)) != NULL && l->argc <= ARGUMENTS_MAX) {
 		unescape(word);
 		l->argv[l->argc++] = word;
 	}
@@ -366,25 +367,52 @@ static bool parse_line(struct line *l, char *text)
 	return true;
 }
 
-/* The lines stay in memory until the end of the program. */
-static void read_script(struct script *s, FILE *in)
+static char *read_all(FILE *in)
 {
+	size_t room = 0, len = 0, n = 1;
 	char *text = NULL;
-	size_t room = 0;
 
-	while (getline(&text, &room, in) > 0) {
-		if ((s->count & (s->count - 1)) == 0) {
-			s->lines = reallocarray(s->lines, 2 * s->count + 1, sizeof(*s->lines));
-			if (s->lines == NULL)
+	while (n > 0) {
+		if (len + 1 >= room) {
+			room = 2 * room + 4096;
+			text = realloc(text, room);
+			if (text == NULL)
 				die("the script");
 		}
-		if (parse_line(&s->lines[s->count], text)) {
-			s->count++;
-			text = NULL;
-			room = 0;
-		}
+		n = fread(text + len, 1, room - len - 1, in);
+		len += n;
 	}
-	free(text);
+	text[len] = '\0';
+	return text;
+}
+
+static void add_line(struct script *s, char *text)
+{
+	if (s->count == s->room) {
+		s->room = 2 * s->room + 64;
+		s->lines = reallocarray(s->lines, s->room, sizeof(*s->lines));
+		if (s->lines == NULL)
+			die("the script");
+	}
+	if (parse_line(&s->lines[s->count], text))
+		s->count++;
+}
+
+static void read_script(struct script *s, FILE *in)
+{
+	char *text, *end;
+
+	s->text = read_all(in);
+	for (text = s->text; (end = strchr(text, '\n')) != NULL; text = end + 1) {
+		*end = '\0';
+		add_line(s, text);
+	}
+}
+
+static void free_script(struct script *s)
+{
+	free(s->lines);
+	free(s->text);
 }
 
 /* Performing. */
@@ -478,5 +506,6 @@ int main(int argc, char **argv)
 		all.failed += counts[process].failed;
 	}
 	printf("%u %u\n", all.done, all.failed);
+	free_script(&s);
 	return status == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -164,7 +164,8 @@ class Stage:
     def wait(self, process):
         counts = process.stdout.read().split()
         process.stdout.close()
-        assert process.wait(PATIENCE) == 0, "generator_perform failed"
+        if process.wait(PATIENCE) != 0:
+            raise RuntimeError("generator_perform failed")
         self.done += int(counts[0])
         self.failed += int(counts[1])
 

@@ -35,7 +35,8 @@ class Work:
     def _run(self):
         while not self._end.is_set():
             self._seed += 1
-            result = subprocess.run(self._arguments, input=str(churn(self._seed)), capture_output=True, text=True)
+            result = subprocess.run(self._arguments, input=str(churn(self._seed)), check=True, stdout=subprocess.PIPE,
+                                    text=True)
             self.done += int(result.stdout.split()[0])
 
     def __enter__(self):
