@@ -253,3 +253,11 @@ class Replica:
 
     def events(self, *names):
         return [item for item in self.log if not names or item["event"] in names]
+
+    def is_last_word(self, item):
+        """Whether an item only takes `open` away from what was said before: so it ends, 5 s after the last write, where
+        no close was seen."""
+        before = next((other for other in reversed(self.log) if other.get("node") == item["node"]
+                       and other["seq"] < item["seq"]), {})
+        return (item["event"] == "drive.file.updated" and bool(before.get("open")) and not item.get("open")
+                and item_state(before) == item_state(item))
