@@ -4,6 +4,7 @@ import unittest
 
 from harness import LONG, DaemonCase, test_program
 from replica import FILE_EVENTS, parse_cursor
+from test_tree import may_use_fanotify
 
 WRITERS = 16
 CHANGES = 625 if LONG else 63       # by each writer: 10,000 or 1,000 together
@@ -39,6 +40,11 @@ class BarrierTest(DaemonCase):
 
 class FanotifyBarrierTest(BarrierTest):
     settings = {"backend": "fanotify"}
+
+    def setUp(self):
+        if not may_use_fanotify():
+            self.skipTest("fanotify needs CAP_SYS_ADMIN and CAP_DAC_READ_SEARCH")
+        super().setUp()
 
     def test_after_each_change_of_sixteen_processes(self):
         self.after_each_change()

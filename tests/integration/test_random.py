@@ -8,6 +8,7 @@ import unittest
 from pathlib import Path
 
 from harness import LONG, test_program
+from test_tree import may_use_fanotify
 
 GENERATOR = Path(__file__).resolve().parents[1] / "generator"
 sys.path.insert(0, str(GENERATOR))
@@ -25,6 +26,8 @@ class RandomCase(unittest.TestCase):
 
     def setUp(self):
         test_program("generator_perform")
+        if not may_use_fanotify():
+            self.skipTest("fanotify needs CAP_SYS_ADMIN and CAP_DAC_READ_SEARCH")
 
     def play(self, scripts):
         campaign = Campaign(where=self.where, shrink_seconds=SHRINK_S)
