@@ -36,16 +36,18 @@ class Campaign:
     def play(self, batch, settle):
         """(what failed or None, the scripts of the batch that were not played)"""
         stage = Stage(self.sides, settle, self.where)
+        left = []
         try:
             stage.run(batch)
             stage.restart()
             return None, []
         except (Failure, AssertionError) as failure:
             culprit = getattr(failure, "script", None)
-            left = [] if culprit is None or failure.restarted else batch[batch.index(culprit) + 1:]
+            if culprit is not None and not failure.restarted:
+                left = batch[batch.index(culprit) + 1:]
             return self.explain(failure, batch if culprit is None else [culprit], settle), left
         finally:
-            self.scripts += len(batch)
+            self.scripts += len(batch) - len(left)
             self.done += stage.done
             self.failed += stage.failed
             stage.close()

@@ -211,7 +211,8 @@ class Stage:
                 side.reconcile()
                 lines = side.differences(self.root)
             if lines:
-                raise Failure(side.name, self.describe(side, lines), self.script_of(lines[0].partition("b'")[2]))
+                path = lines[0].partition("b'")[2]
+                raise Failure(side.name, self.describe(side, lines, path), self.script_of(path))
 
     def script_of(self, path):
         """The script that was played where a path lies."""
@@ -227,10 +228,14 @@ class Stage:
         return script.uses("link") and (side.name == "inotify" or script.leaves_drive())
 
     @staticmethod
-    def describe(side, lines):
+    def describe(side, lines, path=""):
+        """The differences, and the last that was told of the script's directory in which the first one lies."""
+        folder = path.partition("/")[0].strip("'")
         events = [f"{item['seq']} {item['event'].rpartition('.')[2]} {item['path']}"
-                  + (f" from {item['from']}" if "from" in item else "") for item in side.file_events()[-30:]]
-        return "\n  ".join([f"drive and replica differ in {len(lines)} ways:", *lines[:20], "the last events:", *events])
+                  + (f" from {item['from']}" if "from" in item else "")
+                  for item in side.file_events() if item["path"].partition("/")[0] == folder or not folder]
+        return "\n  ".join([f"drive and replica differ in {len(lines)} ways:", *lines[:20], "the last events:",
+                            *events[-30:]])
 
     def restart(self):
         """Nothing changed: a restart has nothing to say, and the store is whole.  Raises Failure."""
