@@ -108,7 +108,7 @@ class Drawer:
 
     def save(self):
         path = self.model.pick("file")
-        temporary = path + "~"
+        temporary = path + ".new"
         return [["write", temporary, self.bytes()], ["rename", temporary, path]]
 
     def rename(self):
