@@ -118,7 +118,7 @@ class CheckDriveTest(DaemonCase):
         result = subprocess.run([program("wakelined"), "--config", str(fresh.config), "--check-drive", "music"],
                                 capture_output=True, text=True, timeout=PATIENCE, stdin=subprocess.DEVNULL)
         self.assertEqual(result.returncode, 2, result.stderr)
-        self.assertIn("cannot be opened: No such file or directory", result.stderr)
+        self.assertIn("there is no store yet", result.stderr)
         self.assertFalse(fresh.state.exists())
 
 
