@@ -1,4 +1,4 @@
-# The programs of tests/bench/latency, burst and barrier.
+# The programs of tests/bench/latency, burst, barrier, detect and scale.
 add_library(bench_common STATIC ${CMAKE_CURRENT_LIST_DIR}/sample.c ${CMAKE_CURRENT_LIST_DIR}/ws.c)
 target_link_libraries(bench_common PUBLIC wakeline_flags)
 
@@ -14,3 +14,6 @@ add_bench(follow)
 add_bench(mark)
 add_bench(barrier)
 add_bench(pace)
+add_bench(paths)
+add_bench(tree)
+add_bench(walk)

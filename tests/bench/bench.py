@@ -1,4 +1,5 @@
 """What the benchmarks share: the daemon of the integration tests, the built programs, memory by kind, and a table."""
+import contextlib
 import os
 import platform
 import shutil
@@ -52,13 +53,15 @@ class RamExt4(Folder):
 
     IMAGE_BYTES = 3 << 30
 
-    def __init__(self):
+    def __init__(self, image_bytes=IMAGE_BYTES, inodes=None):
         super().__init__(None)
+        self._bytes = image_bytes
+        self._options = ["-N", str(inodes)] if inodes else []
 
     def __enter__(self):
         self._image = tempfile.NamedTemporaryFile(dir="/dev/shm", prefix="wakeline-bench-")
-        self._image.truncate(self.IMAGE_BYTES)
-        subprocess.run(["mkfs.ext4", "-q", "-F", self._image.name], check=True)
+        self._image.truncate(self._bytes)
+        subprocess.run(["mkfs.ext4", "-q", "-F", *self._options, self._image.name], check=True)
         subprocess.run(["mount", "-o", "loop", self._image.name, self.path], check=True)
         return self.path
 
@@ -106,9 +109,11 @@ class MemoryWatch:
 
     def _sample(self):
         for pid, peak in self.peaks.items():
-            fields = self._fields(pid)
-            for key in peak:
-                peak[key] = max(peak[key], fields[key])
+            # One that checked or built something may have ended.
+            with contextlib.suppress(OSError):
+                fields = self._fields(pid)
+                for key in peak:
+                    peak[key] = max(peak[key], fields.get(key, 0))
 
     @staticmethod
     def _fields(pid):
@@ -162,5 +167,5 @@ def percentile(values, part):
     return values[min(len(values) - 1, int(len(values) * part))]
 
 
-__all__ = ["Folder", "MemoryWatch", "RamExt4", "bench_program", "file_system", "machine", "new_daemon", "percentile",
+__all__ = ["Daemon", "Folder", "MemoryWatch", "RamExt4", "bench_program", "file_system", "machine", "new_daemon", "percentile",
            "print_table", "program", "run", "use_build"]
