@@ -80,7 +80,7 @@ static void list_one(struct crawl *c, struct channel *channel, struct watch_driv
 				.dir = c->dir,
 				.name = e->d_name,
 				.name_len = strlen(e->d_name)};
-	int r = entry_look(c->fd, e->d_name, &d->rule, &o, c->target);
+	int r = entry_look_listed(c->fd, e->d_name, &d->rule, &o, c->target);
 
 	if (r == 0) {
 		d->backend->ops->saw(d->backend, d, &o);
