@@ -17,7 +17,7 @@
 
 enum {
 	STEP_HELD_MAX = 4096, /* names a step begins with; those that belong to them come along */
-	SCANS_IN_FLIGHT = 16,
+	SCANS_IN_FLIGHT = 256,
 	LOOKS_IN_FLIGHT = 64,
 	CHILDREN_AT_ONCE =
 		8192, /* of a listed directory: a million of them must not keep other drives waiting */

@@ -417,17 +417,18 @@ static int finish_scans(struct drive *d, bool *more)
 
 static int start_scan(struct drive *d, struct walk *w)
 {
-	struct scan *s = calloc(1, sizeof(*s));
+	struct scan *s = calloc(1, sizeof(*s)), **last = &d->scans;
 	const struct todo_dir *t = &w->todo[--w->todo_count];
 
 	if (s == NULL)
 		return -ENOMEM;
+	while (*last != NULL) /* they are answered in this order, so the one in question is near the front */
+		last = &(*last)->next;
 	s->walk = w;
 	s->request = ++d->requests;
 	s->dir = t->dir;
 	s->compare = t->compare;
-	s->next = d->scans;
-	d->scans = s;
+	*last = s;
 	w->scans++;
 	charge(w);
 	d->options.output.scan(d->options.output.context, s->request, &s->dir);
