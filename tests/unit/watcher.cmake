@@ -1,6 +1,8 @@
 add_library(watcher_kit STATIC unit/watcher_kit.c)
 target_link_libraries(watcher_kit PUBLIC wakeline_flags watcher PRIVATE PkgConfig::CMOCKA PkgConfig::LIBCAP)
 
+add_unit_test(entry watcher)
+target_link_options(entry_test PRIVATE LINKER:--wrap=statx,--wrap=name_to_handle_at)
 add_unit_test(file_id watcher)
 add_unit_test(gauge watcher)
 add_unit_test(observation watcher)
