@@ -16,6 +16,7 @@ from harness import Daemon, descendants, program  # noqa: E402
 
 SAMPLE_S = 0.05
 STORE_FILE = "/store.mdb"
+PROCESSES = ("daemon", "starter", "watcher")
 
 
 def use_build(folder):
@@ -97,7 +98,8 @@ class MemoryWatch:
     libraries, and the pages of the store that LMDB has mapped."""
 
     def __init__(self, daemon):
-        self.names = dict(zip([daemon.pid] + descendants(daemon.pid), ["daemon", "starter", "watcher"]))
+        pids = [daemon.pid] + descendants(daemon.pid)
+        self.names = {pid: PROCESSES[i] if i < len(PROCESSES) else f"process {i + 1}" for i, pid in enumerate(pids)}
         self.peaks = {pid: {"RssAnon": 0, "RssFile": 0} for pid in self.names}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
