@@ -223,7 +223,7 @@ void watch_ask_drive(struct watch *w, struct watched *drive)
 
 int watch_start(struct watch *w)
 {
-	int r = starter_watcher(w->engine->options.starter, &w->fd, &w->pid);
+	int r = starter_start(w->engine->options.starter, START_WATCHER, &w->fd, &w->pid);
 
 	if (r != 0) {
 		w->fd = -1;

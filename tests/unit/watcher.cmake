@@ -4,6 +4,8 @@ target_link_libraries(watcher_kit PUBLIC wakeline_flags watcher PRIVATE PkgConfi
 add_unit_test(file_id watcher)
 add_unit_test(observation watcher)
 add_unit_test(recent watcher)
+add_unit_test(helper_message watcher)
+add_unit_test(helper_process watcher PkgConfig::LIBCAP)
 add_unit_test(starter watcher watcher_kit PkgConfig::LIBCAP)
 add_unit_test(watch_limit watcher)
 add_unit_test(watcher_deleted watcher watcher_kit)
