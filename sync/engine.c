@@ -307,7 +307,7 @@ static int open_all(struct engine *e)
 		return r;
 	r = journal_open(&e->bus, txn, "bus");
 	if (r == 0 && moved)
-		r = journal_new_epoch(e->bus, txn, (uint64_t)(engine_wall_ns() / 1000000000));
+		r = journal_new_epoch(e->bus, txn, (uint64_t)(engine_wall_ns() / 1000000000), 0);
 	for (size_t i = 0; i < e->options.drive_count && r == 0; i++) {
 		e->watched[i].engine = e;
 		e->watched[i].config = &e->options.drives[i];

@@ -404,7 +404,7 @@ int watched_open(struct watched *w, struct store_txn *txn, bool new_epoch)
 	if (r == 0)
 		r = journal_open(&w->journal, txn, stream);
 	if (r == 0 && new_epoch)
-		r = journal_new_epoch(w->journal, txn, (uint64_t)(engine_wall_ns() / 1000000000));
+		r = journal_new_epoch(w->journal, txn, (uint64_t)(engine_wall_ns() / 1000000000), 0);
 	if (r == 0)
 		r = journal_tail(w->journal, txn, &w->tail);
 	if (r == 0)
