@@ -118,6 +118,8 @@ static void keep_marks(struct index_node *n, const struct index_node *before, un
 {
 	n->hidden = before->hidden;
 	n->open = open;
+	if (n->has_hash)
+		return; /* one of what the row describes now */
 	n->has_hash = before->has_hash && (changed & (ITEM_CONTENT | ITEM_MAYBE)) == 0;
 	memcpy(n->hash, before->hash, sizeof(n->hash));
 }
