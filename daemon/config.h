@@ -5,10 +5,12 @@
  *   [drive "name"]  path = /srv/x   settle = 20ms   max_wait = 500ms   retain_changes = 10000000
  *                   watch = auto | fanotify | inotify | poll   poll_interval = 10s
  *                   exclude = PATTERN   include = PATTERN
- *                   hide_temporary = all | none | vim rsync …
+ *                   hide_temporary = all | none | vim rsync …   read_only = no   self_probe = 60s
+ *                   verify = off | hash   verify_period = 30d
  * Keys not given have these defaults; `path` has none. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -24,7 +26,11 @@ struct config_drive {
 	enum watch_backend backend;
 	uint64_t poll_interval_ms;
 	struct config_rules rules;
-	int line; /* of its section, for messages */
+	bool read_only;
+	unsigned self_probe_ms;
+	bool verify_hash;
+	uint64_t verify_seconds; /* in which a round of it is done */
+	int line;                /* of its section, for messages */
 };
 
 struct config {

@@ -9,6 +9,8 @@ enum {
 	DURATION_MAX_MS = 60000,
 	INTERVAL_MIN_MS = 100,
 	INTERVAL_MAX_MS = 24 * 3600 * 1000,
+	DAY_SECONDS = 86400,
+	PERIOD_MAX_SECONDS = 3650 * DAY_SECONDS,
 	SUGGEST_WORD_MAX = 32,
 };
 
@@ -74,6 +76,41 @@ const char *config_interval(const char *text, uint64_t *ms)
 		return *ms < INTERVAL_MIN_MS || *ms > INTERVAL_MAX_MS ? interval_expected : NULL;
 	}
 	return interval_expected;
+}
+
+static uint64_t unit_seconds(const char *unit)
+{
+	static const struct {
+		const char *name;
+		uint64_t seconds;
+	} units[] = {{"s", 1}, {"m", 60}, {"h", 3600}, {"d", DAY_SECONDS}};
+
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		if (strcmp(unit, units[i].name) == 0)
+			return units[i].seconds;
+	return 0;
+}
+
+const char *config_period(const char *text, uint64_t *seconds)
+{
+	static const char expected[] = "a time such as 24h, 30m, 90s or 7d (at most 3650d), or off";
+	const char *unit;
+	uint64_t n;
+
+	*seconds = 0;
+	if (strcmp(text, "0") == 0 || strcmp(text, "off") == 0)
+		return NULL;
+	if (!number(text, PERIOD_MAX_SECONDS, &n, &unit) || n == 0 || unit_seconds(unit) == 0 ||
+	    n > PERIOD_MAX_SECONDS / unit_seconds(unit))
+		return expected;
+	*seconds = n * unit_seconds(unit);
+	return NULL;
+}
+
+const char *config_yes_no(const char *text, bool *yes)
+{
+	*yes = strcmp(text, "yes") == 0;
+	return *yes || strcmp(text, "no") == 0 ? NULL : "yes or no";
 }
 
 const char *config_count(const char *text, uint64_t *count)

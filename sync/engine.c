@@ -129,6 +129,8 @@ static void step_all(struct engine *e, uint64_t now_ms, bool *more)
 		int r = 0;
 
 		retry_offline(w, now_ms);
+		if (!e->stopping)
+			watched_tick(w, now_ms);
 		if (!w->watch->in_batch)
 			r = watched_step(w, more);
 		if (r != 0)
@@ -204,6 +206,8 @@ static void turn(struct engine *e)
 	tell_status(e, now);
 	for (struct watch *w = e->watches; w != NULL; w = w->next)
 		watch_flush(w);
+	for (size_t i = 0; i < e->options.drive_count; i++)
+		helper_flush(&e->watched[i]);
 	set_timer(e, more);
 }
 
@@ -245,6 +249,8 @@ static void on_stop(uv_async_t *async)
 	release_all(e);
 	for (size_t i = 0; i < e->options.drive_count; i++)
 		barriers_fail(&e->watched[i], -EAGAIN);
+	for (size_t i = 0; i < e->options.drive_count; i++)
+		helper_stop(&e->watched[i]);
 	requests_committed(e);
 	for (struct watch *w = e->watches; w != NULL; w = w->next)
 		watch_stop(w);

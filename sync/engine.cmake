@@ -2,11 +2,15 @@ add_library(sync STATIC
 	engine.c
 	engine_news.c
 	engine_requests.c
+	epoch.c
+	helper.c
+	listen.c
 	mailbox.c
 	pass.c
 	rules_walk.c
 	run.c
 	sync_item.c
+	verify.c
 	watch.c
 	watched.c)
 target_link_libraries(sync PUBLIC sync_core store watcher wakeline_flags PkgConfig::LIBUV)

@@ -204,12 +204,15 @@ static int make_machine(struct watched *w, bool weak_ids)
 			   .look = on_look,
 			   .scan = on_scan,
 			   .barrier = on_barrier,
+			   .hash = helper_machine_hash,
+			   .hash_cancel = helper_machine_cancel,
 			   .change = watched_change,
 			   .next_rev = on_next_rev,
 			   .reconciled = on_reconciled,
 			   .missed = on_missed},
 	};
 
+	w->machine_life++;
 	return drive_new(&w->machine, &options);
 }
 
@@ -243,6 +246,8 @@ static void on_ready(struct watched *w, const struct observation *o)
 		r = run_request(w, trigger, NULL, &run);
 	if (r != 0)
 		engine_fail(w->engine, r, "beginning a run");
+	listen_begin(w);
+	helper_open(w);
 	watched_settle_state(w);
 }
 
@@ -302,7 +307,7 @@ void watched_observe(struct watched *w, const struct observation *o)
 	case OBSERVED_FILE:
 		break;
 	}
-	if (w->machine != NULL)
+	if (w->machine != NULL && !listen_hears(w, o))
 		r = drive_observe(w->machine, o, engine_now_ms());
 	if (r != 0)
 		engine_fail(w->engine, r, "taking an observation");
@@ -362,12 +367,26 @@ int watched_step(struct watched *w, bool *more)
 	return r;
 }
 
+/* What is due apart from the machine. */
+void watched_tick(struct watched *w, uint64_t now_ms)
+{
+	helper_tick(w, now_ms);
+	listen_tick(w, now_ms);
+	verify_tick(w, now_ms);
+}
+
 uint64_t watched_deadline(const struct watched *w)
 {
 	uint64_t at = w->sweep || w->prune || w->rules ? 0 : UINT64_MAX, other;
 
+	other = helper_deadline(w);
+	at = other < at ? other : at;
 	if (w->machine == NULL)
 		return at < w->retry_ms ? at : w->retry_ms;
+	other = listen_deadline(w);
+	at = other < at ? other : at;
+	other = verify_deadline(w);
+	at = other < at ? other : at;
 	other = drive_deadline(w->machine);
 	at = other < at ? other : at;
 	other = w->dirty ? w->told_ms + STATUS_INTERVAL_MS : UINT64_MAX;
@@ -413,6 +432,9 @@ int watched_open(struct watched *w, struct store_txn *txn, bool new_epoch)
 		r = mark_interrupted(w, txn);
 	if (r == 0)
 		r = index_count(txn, w->row.drive, &w->entries);
+	if (r == 0)
+		r = helper_new(&w->helper, w);
+	w->verify_ms = UINT64_MAX;
 	w->state = w->row.indexed ? DRIVE_OFFLINE : DRIVE_INDEXING;
 	snprintf(w->why, sizeof(w->why), "%s", "not watched yet");
 	w->retry_ms = UINT64_MAX;
@@ -425,6 +447,8 @@ int watched_open(struct watched *w, struct store_txn *txn, bool new_epoch)
 void watched_close(struct watched *w)
 {
 	drive_free(w->machine);
+	w->machine = NULL;
+	helper_free(w->helper);
 	free(w->run.path);
 	free(w->queued.path);
 	journal_close(w->journal);
