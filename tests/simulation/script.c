@@ -10,22 +10,40 @@ static const struct {
 	const char *word;
 	unsigned arguments;
 } words[ACTION_TYPES] = {
-	[ACT_CREATE] = {"create", A | N},   [ACT_WRITE] = {"write", A | N},
-	[ACT_APPEND] = {"append", A | N},   [ACT_TRUNCATE] = {"truncate", A | N},
-	[ACT_CHMOD] = {"chmod", A | N},     [ACT_CHOWN] = {"chown", A | N},
-	[ACT_UTIME] = {"utime", A | N},     [ACT_MKDIR] = {"mkdir", A},
-	[ACT_RMDIR] = {"rmdir", A},         [ACT_UNLINK] = {"unlink", A},
-	[ACT_RENAME] = {"rename", A | B},   [ACT_EXCHANGE] = {"exchange", A | B},
-	[ACT_LINK] = {"link", A | B},       [ACT_SYMLINK] = {"symlink", A | N},
-	[ACT_FIFO] = {"fifo", A},           [ACT_REMOVE] = {"remove", A},
-	[ACT_SAVE] = {"save", A | N},       [ACT_TREE] = {"tree", A},
-	[ACT_OPEN] = {"open", A | N},       [ACT_FEED] = {"feed", N},
-	[ACT_CLOSE] = {"close", N},         [ACT_START] = {"start", 0},
-	[ACT_STOP] = {"stop", N},           [ACT_CRASH] = {"crash", N},
-	[ACT_OVERFLOW] = {"overflow", 0},   [ACT_FAULT] = {"fault", 0},
-	[ACT_WATCH] = {"watch", N | S},     [ACT_CORE] = {"core", N},
-	[ACT_TICK] = {"tick", N},           [ACT_BARRIER] = {"barrier", 0},
-	[ACT_RECONCILE] = {"reconcile", A}, [ACT_REST] = {"rest", 0},
+	[ACT_CREATE] = {"create", A | N},
+	[ACT_WRITE] = {"write", A | N},
+	[ACT_APPEND] = {"append", A | N},
+	[ACT_TRUNCATE] = {"truncate", A | N},
+	[ACT_CHMOD] = {"chmod", A | N},
+	[ACT_CHOWN] = {"chown", A | N},
+	[ACT_UTIME] = {"utime", A | N},
+	[ACT_FORGE] = {"forge", A},
+	[ACT_ACL] = {"acl", A},
+	[ACT_MKDIR] = {"mkdir", A},
+	[ACT_RMDIR] = {"rmdir", A},
+	[ACT_UNLINK] = {"unlink", A},
+	[ACT_RENAME] = {"rename", A | B},
+	[ACT_EXCHANGE] = {"exchange", A | B},
+	[ACT_LINK] = {"link", A | B},
+	[ACT_SYMLINK] = {"symlink", A | N},
+	[ACT_FIFO] = {"fifo", A},
+	[ACT_REMOVE] = {"remove", A},
+	[ACT_SAVE] = {"save", A | N},
+	[ACT_TREE] = {"tree", A},
+	[ACT_OPEN] = {"open", A | N},
+	[ACT_FEED] = {"feed", N},
+	[ACT_CLOSE] = {"close", N},
+	[ACT_START] = {"start", 0},
+	[ACT_STOP] = {"stop", N},
+	[ACT_CRASH] = {"crash", N},
+	[ACT_OVERFLOW] = {"overflow", 0},
+	[ACT_FAULT] = {"fault", 0},
+	[ACT_WATCH] = {"watch", N | S},
+	[ACT_CORE] = {"core", N},
+	[ACT_TICK] = {"tick", N},
+	[ACT_BARRIER] = {"barrier", 0},
+	[ACT_RECONCILE] = {"reconcile", A},
+	[ACT_REST] = {"rest", 0},
 };
 
 bool action_is_operation(const struct action *a)
@@ -62,9 +80,12 @@ void script_print(const struct script *s, FILE *out)
 {
 	const struct script_options *o = &s->options;
 
-	fprintf(out, "options ids=%s backend=%s settle=%u max_wait=%u tick=%u links=%s shuffle=%d rules=%d\n",
+	fprintf(out,
+		"options ids=%s backend=%s settle=%u max_wait=%u tick=%u links=%s shuffle=%d rules=%d "
+		"hashes=%d\n",
 		o->weak_ids ? "weak" : "strong", o->inotify ? "inotify" : "fanotify", o->settle_ms,
-		o->max_wait_ms, o->tick_ms, o->lenient_links ? "lenient" : "strict", o->shuffle, o->rules);
+		o->max_wait_ms, o->tick_ms, o->lenient_links ? "lenient" : "strict", o->shuffle, o->rules,
+		o->hashes);
 	for (unsigned i = 0; i < s->count; i++)
 		action_print(&s->actions[i], out);
 }
@@ -138,6 +159,8 @@ static bool option_read(struct script_options *o, const char *text)
 		o->shuffle = value[0] == '1';
 	else if (IS("rules"))
 		o->rules = value[0] == '1';
+	else if (IS("hashes"))
+		o->hashes = value[0] == '1';
 	else if (IS("settle"))
 		return number_read(&o->settle_ms, value);
 	else if (IS("max_wait"))
