@@ -278,7 +278,7 @@ static int open_all(struct checker *c, struct store *store, struct starter *star
 	if (r == 0 && c->in == NULL)
 		r = -ENOMEM;
 	if (r == 0)
-		r = starter_watcher(starter, &c->fd, &pid);
+		r = starter_start(starter, START_WATCHER, &c->fd, &pid);
 	if (r != 0)
 		say(c, "beginning", r);
 	return r;

@@ -128,6 +128,33 @@ static const char *set_first_index_priority(struct config *c, const char *value)
 	return last_drive(c)->idle_first_index || strcmp(value, "normal") == 0 ? NULL : "normal or idle";
 }
 
+static const char *set_read_only(struct config *c, const char *value)
+{
+	return config_yes_no(value, &last_drive(c)->read_only);
+}
+
+static const char *set_self_probe(struct config *c, const char *value)
+{
+	return config_duration(value, &last_drive(c)->self_probe_ms);
+}
+
+static const char *set_verify(struct config *c, const char *value)
+{
+	bool hash = strcmp(value, "hash") == 0;
+
+	last_drive(c)->verify_hash = hash;
+	return hash || strcmp(value, "off") == 0 ? NULL : "hash or off";
+}
+
+static const char *set_verify_period(struct config *c, const char *value)
+{
+	const char *expected = config_period(value, &last_drive(c)->verify_seconds);
+
+	if (expected == NULL && last_drive(c)->verify_seconds == 0)
+		expected = "a time such as 30d or 12h; `verify = off` is for never";
+	return expected;
+}
+
 static const struct key server_keys[] = {
 	{"listen", set_listen, false},
 	{"state_dir", set_state_dir, false},
@@ -147,6 +174,10 @@ static const struct key drive_keys[] = {
 	{"scrub", set_scrub, false},
 	{"scrub_rate", set_scrub_rate, false},
 	{"first_index_priority", set_first_index_priority, false},
+	{"read_only", set_read_only, false},
+	{"self_probe", set_self_probe, false},
+	{"verify", set_verify, false},
+	{"verify_period", set_verify_period, false},
 	{NULL, NULL, false},
 };
 
@@ -214,6 +245,8 @@ static void add_drive(struct reader *r, const char *name)
 		.rules = {.all_groups = true},
 		.scrub_seconds = 24 * 3600,
 		.scrub_rate = 5000,
+		.self_probe_ms = 60000,
+		.verify_seconds = 30 * 24 * 3600,
 		.line = r->line,
 	};
 	strcpy(more[c->drive_count].name, name); /* fits: config_drive_name_valid() */

@@ -5,8 +5,9 @@
  *   [drive "name"]  path = /srv/x   settle = 20ms   max_wait = 500ms   retain_changes = 10000000
  *                   watch = auto | fanotify | inotify | poll   poll_interval = 10s
  *                   exclude = PATTERN   include = PATTERN
- *                   hide_temporary = all | none | vim rsync …
+ *                   hide_temporary = all | none | vim rsync …   read_only = no   self_probe = 60s
  *                   scrub = 24h   scrub_rate = 5000   first_index_priority = normal | idle
+ *                   verify = off | hash   verify_period = 30d
  * Keys not given have these defaults; `path` has none. */
 #pragma once
 
@@ -29,7 +30,11 @@ struct config_drive {
 	uint64_t scrub_seconds; /* 0: never */
 	unsigned scrub_rate;    /* entries a second */
 	bool idle_first_index;
-	int line; /* of its section, for messages */
+	bool read_only;
+	unsigned self_probe_ms;
+	bool verify_hash;
+	uint64_t verify_seconds; /* in which a round of it is done */
+	int line;                /* of its section, for messages */
 };
 
 struct config {

@@ -107,6 +107,12 @@ const char *config_period(const char *text, uint64_t *seconds)
 	return NULL;
 }
 
+const char *config_yes_no(const char *text, bool *yes)
+{
+	*yes = strcmp(text, "yes") == 0;
+	return *yes || strcmp(text, "no") == 0 ? NULL : "yes or no";
+}
+
 const char *config_count(const char *text, uint64_t *count)
 {
 	const char *end;

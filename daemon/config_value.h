@@ -16,6 +16,7 @@ const char *config_duration(const char *text, unsigned *ms);
 const char *config_interval(const char *text, uint64_t *ms);
 /* `90s`, `30m`, `24h`, `7d`, at most ten years; 0 for `0` and `off`. */
 const char *config_period(const char *text, uint64_t *seconds);
+const char *config_yes_no(const char *text, bool *yes);
 /* Decimal digits, from 1 up to what 63 bits hold. */
 const char *config_count(const char *text, uint64_t *count);
 /* `127.0.0.1:7420` or `[::1]:7420`; the address comes out without brackets. */

@@ -153,17 +153,21 @@ static int make_drives(struct daemon *d, const uint64_t *devices)
 		const struct config_drive *c = &d->config.drives[i];
 
 		d->names[i] = c->name;
-		d->drives[i] = (struct engine_drive){.name = c->name,
-						     .path = c->path,
-						     .device = devices[i],
-						     .backend = c->backend,
-						     .poll_interval_ms = c->poll_interval_ms,
-						     .settle_ms = c->settle_ms,
-						     .max_wait_ms = c->max_wait_ms,
-						     .retain_changes = c->retain_changes,
-						     .scrub_seconds = c->scrub_seconds,
-						     .scrub_rate = c->scrub_rate,
-						     .idle_first_index = c->idle_first_index};
+		d->drives[i] =
+			(struct engine_drive){.name = c->name,
+					      .path = c->path,
+					      .device = devices[i],
+					      .backend = c->backend,
+					      .poll_interval_ms = c->poll_interval_ms,
+					      .settle_ms = c->settle_ms,
+					      .max_wait_ms = c->max_wait_ms,
+					      .retain_changes = c->retain_changes,
+					      .scrub_seconds = c->scrub_seconds,
+					      .scrub_rate = c->scrub_rate,
+					      .idle_first_index = c->idle_first_index,
+					      .read_only = c->read_only,
+					      .probe_ms = c->self_probe_ms,
+					      .verify_seconds = c->verify_hash ? c->verify_seconds : 0};
 		if (config_rules_make(&c->rules, &d->rules[i]) != 0)
 			return complain("out of memory", "");
 		d->drives[i].rules = d->rules[i];

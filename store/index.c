@@ -52,6 +52,28 @@ int index_lookup(struct store_txn *txn, uint64_t parent, const char *name, size_
 	return 0;
 }
 
+int index_next_node(struct store_txn *txn, uint32_t drive, uint64_t after, unsigned limit,
+		    struct index_node *out)
+{
+	uint8_t bytes[8];
+	MDB_val key = {sizeof(bytes), bytes}, value;
+	int r;
+
+	if (after == UINT64_MAX)
+		return INDEX_NONE;
+	key_u64(bytes, after + 1);
+	r = table_seek(txn, TABLE_NODES, &key, &value);
+	for (unsigned i = 0; r == 0 && i < limit; i++) {
+		if (key.mv_size != sizeof(bytes))
+			return -EILSEQ;
+		r = node_row_read(key_get_u64(key.mv_data), &value, out);
+		if (r != 0 || out->drive == drive)
+			return r;
+		r = table_next(txn, TABLE_NODES, &key, &value);
+	}
+	return r == TABLE_NONE ? (int)INDEX_NONE : r != 0 ? r : -EAGAIN;
+}
+
 int index_next_child(struct store_txn *txn, uint64_t parent, const char *after, size_t after_len,
 		     struct index_node *out)
 {

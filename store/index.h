@@ -67,6 +67,12 @@ int index_by_identity(struct store_txn *txn, uint32_t drive, const struct identi
 int index_next_child(struct store_txn *txn, uint64_t parent, const char *after, size_t after_len,
 		     struct index_node *out);
 
+/* The attached or detached node of this drive with the lowest number > after.  Looks at `limit` nodes at
+ * most, of any drive: -EAGAIN when none of them was, with the last one's number in out->node to go on from.
+ */
+int index_next_node(struct store_txn *txn, uint32_t drive, uint64_t after, unsigned limit,
+		    struct index_node *out);
+
 /* Add n->name under n->parent; gives it a number, in n->node.  -EEXIST when the name is taken.  Borrows all.
  */
 int index_add(struct store_txn *txn, struct index_node *n);

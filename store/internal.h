@@ -83,8 +83,8 @@ struct journal {
 int stream_of(struct journal *j, struct store_txn *txn, struct stream_row *space, struct stream_row **out);
 int journal_flush(struct store_txn *txn);
 int stream_row_read(const void *name, size_t name_len, const MDB_val *value, struct stream_row *out);
-/* An epoch greater than every one that this store has seen. */
-int journal_draw_epoch(struct store_txn *txn, uint64_t now_seconds, uint64_t *epoch);
+/* An epoch greater than every one that this store has seen, and than `above`. */
+int journal_draw_epoch(struct store_txn *txn, uint64_t now_seconds, uint64_t above, uint64_t *epoch);
 uint64_t journal_first_check(uint64_t epoch);
 
 enum { JOURNAL_KEY_BYTES = 4 + 8 + 8, RECORD_VERSION = 1, RECORD_HEADER_BYTES = 12 };

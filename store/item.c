@@ -1,5 +1,6 @@
 /* The order of the fields is part of the protocol's description: event, seq, at, drive, node, path, from,
- * kind, size, mtime, mode, uid, gid, mount, target, changed, rev, origin, open, recursive; what applies. */
+ * kind, size, mtime, mode, uid, gid, mount, target, changed, hash, rev, origin, open, recursive; what
+ * applies. */
 #include "store/item.h"
 
 #include <string.h>
@@ -97,6 +98,21 @@ static void add_changed(struct text *t, unsigned changed)
 	text_add(t, "]", 1);
 }
 
+static void add_hash(struct text *t, const uint8_t hash[NODE_HASH_BYTES])
+{
+	static const char digits[] = "0123456789abcdef";
+	char hex[2 * NODE_HASH_BYTES];
+
+	for (size_t i = 0; i < NODE_HASH_BYTES; i++) {
+		hex[2 * i] = digits[hash[i] >> 4];
+		hex[2 * i + 1] = digits[hash[i] & 15];
+	}
+	add_key(t, "hash");
+	text_add_str(t, "\"sha256:");
+	text_add(t, hex, sizeof(hex));
+	text_add(t, "\"", 1);
+}
+
 static void add_rev(struct text *t, const struct item *item)
 {
 	char rev[POSITION_TEXT_MAX];
@@ -128,6 +144,8 @@ void item_encode(struct text *t, const struct item *item)
 		add_state(t, item);
 		if (item->event == EVENT_FILE_UPDATED)
 			add_changed(t, item->changed);
+		if (item->node->has_hash)
+			add_hash(t, item->node->hash);
 		add_rev(t, item);
 	}
 	if (item->event != EVENT_NONE) {

@@ -157,9 +157,9 @@ int stream_of(struct journal *j, struct store_txn *txn, struct stream_row *space
 	return *out != NULL ? 0 : -ENOMEM;
 }
 
-int journal_draw_epoch(struct store_txn *txn, uint64_t now_seconds, uint64_t *epoch)
+int journal_draw_epoch(struct store_txn *txn, uint64_t now_seconds, uint64_t above, uint64_t *epoch)
 {
-	uint64_t greatest = txn->counters.greatest_epoch;
+	uint64_t seen = txn->counters.greatest_epoch, greatest = above > seen ? above : seen;
 	uint16_t random;
 
 	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
@@ -173,9 +173,9 @@ int journal_draw_epoch(struct store_txn *txn, uint64_t now_seconds, uint64_t *ep
 	return 0;
 }
 
-static int begin_epoch(struct store_txn *txn, struct stream_row *row, uint64_t now_seconds)
+static int begin_epoch(struct store_txn *txn, struct stream_row *row, uint64_t now_seconds, uint64_t above)
 {
-	int r = journal_draw_epoch(txn, now_seconds, &row->tail.epoch);
+	int r = journal_draw_epoch(txn, now_seconds, above, &row->tail.epoch);
 
 	if (r != 0)
 		return r;
@@ -194,7 +194,7 @@ static int stream_create(struct store_txn *txn, const char *name, struct stream_
 	memset(row, 0, sizeof(*row));
 	memcpy(row->name, name, strlen(name));
 	row->number = txn->counters.next_stream++;
-	r = begin_epoch(txn, row, (uint64_t)time(NULL));
+	r = begin_epoch(txn, row, (uint64_t)time(NULL), 0);
 	if (r != 0)
 		return r;
 	r = stream_row_put(txn, row); /* found by name from here on, also in this transaction */
@@ -256,12 +256,12 @@ int journal_floor(struct journal *j, struct store_txn *txn, uint64_t *seq)
 	return r;
 }
 
-int journal_new_epoch(struct journal *j, struct store_txn *txn, uint64_t now_seconds)
+int journal_new_epoch(struct journal *j, struct store_txn *txn, uint64_t now_seconds, uint64_t above)
 {
 	struct stream_row space, *row;
 	int r = stream_of(j, txn, &space, &row);
 
-	return r != 0 ? r : begin_epoch(txn, row, now_seconds);
+	return r != 0 ? r : begin_epoch(txn, row, now_seconds, above);
 }
 
 /* The end of the table is the end of one stream only.  The first refused append of a transaction tells that

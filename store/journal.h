@@ -55,9 +55,10 @@ const char *journal_name(const struct journal *j);
 int journal_tail(struct journal *j, struct store_txn *txn, struct position *out);
 /* The oldest seq kept; tail.seq + 1 when none is.  A cursor at floor - 1 can still be served. */
 int journal_floor(struct journal *j, struct store_txn *txn, uint64_t *seq);
-/* Begin a new epoch, greater than every one this store has seen in any stream: seq starts again, older
- * records are gone for readers at once and removed by journal_prune(). */
-int journal_new_epoch(struct journal *j, struct store_txn *txn, uint64_t now_seconds);
+/* Begin a new epoch, greater than every one this store has seen in any stream and greater than `above` (0:
+ * there is none): seq starts again, older records are gone for readers at once and removed by
+ * journal_prune().  -EOVERFLOW: there is none greater. */
+int journal_new_epoch(struct journal *j, struct store_txn *txn, uint64_t now_seconds, uint64_t above);
 
 /* Append one record inside txn, beside the index rows it belongs to; borrows json, fills seq and check.
  * Durable, and may be told to anyone, only when store_commit(txn) has returned 0.  Writer thread only. */

@@ -168,7 +168,7 @@ int debounce_put(struct debounce *d, const struct observation *o, uint64_t now_m
 		return -ENOMEM;
 	h->flags = fresh ? o->flags : merged_flags(h, o);
 	h->gone = o->type == OBSERVED_GONE;
-	h->asked = false;
+	h->asked = h->hash_asked = h->has_hash = false;
 	h->answers = 0;
 	h->arrival = ++d->arrivals;
 	h->state = o->state;

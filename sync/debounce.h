@@ -28,6 +28,9 @@ struct held {
 	unsigned flags; /* OBSERVED_*; FRESH, RENAMED, CREATED, WRITING, CLOSED and LISTED survive a newer
 			   observation */
 	bool gone;
+	bool hash_asked; /* its content's hash was asked for, and answered or not */
+	bool has_hash;   /* the answer, for `state` */
+	uint8_t hash[32];
 	bool asked;       /* its looks were made and answered: what is still unknown counts as being there */
 	bool forced;      /* due whatever the time, also while it is open for writing */
 	bool walked;      /* a walk or one of its looks brought it: its changes are counted to the run */

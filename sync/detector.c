@@ -269,9 +269,8 @@ static int ask_about(struct drive *d, struct held *h, const struct index_node *n
 	return drive_ask(d, ASK_SOURCE, &dir, n->name, n->name_len, h, NULL);
 }
 
-static int same_at_own_name(struct drive *d, struct held *h, bool *same)
+static int same_at_own_name(struct drive *d, struct held *h, bool *same, struct index_node *n)
 {
-	struct index_node n;
 	uint64_t occupant;
 	int r = occupant_of(d, h, &occupant);
 
@@ -279,18 +278,19 @@ static int same_at_own_name(struct drive *d, struct held *h, bool *same)
 	h->occupied = occupant != 0;
 	if (r != 0 || occupant == 0)
 		return r;
-	r = index_get(d->txn, occupant, &n);
-	*same = r == 0 && drive_same_id(&h->id, &n.id);
+	r = index_get(d->txn, occupant, n);
+	*same = r == 0 && drive_same_id(&h->id, &n->id);
 	return r;
 }
 
 static int find_source(struct drive *d, struct held *h)
 {
 	bool same;
-	int r = same_at_own_name(d, h, &same);
+	struct index_node n;
+	int r = same_at_own_name(d, h, &same, &n);
 
 	if (r != 0 || same)
-		return r;
+		return r != 0 ? r : hashing_ask(d, h, &n);
 	r = each_node(d, h, consider_source);
 	if (r != 0)
 		return r < 0 ? r : 0;

@@ -18,7 +18,18 @@ int drive_new(struct drive **out, const struct drive_options *options)
 		return -ENOMEM;
 	d->options = *options;
 	debounce_init(&d->debounce, options->settle_ms, options->max_wait_ms);
+	TAILQ_INIT(&d->hash_asks);
 	return 0;
+}
+
+void drive_drop_ask(struct drive *d, struct ask *a)
+{
+	hash_remove(&d->asks, &a->by_request);
+	if (a->kind == ASK_HASH) {
+		TAILQ_REMOVE(&d->hash_asks, a, by_time);
+		d->hash_ask_count--;
+	}
+	free(a);
 }
 
 static void clear_asks(struct drive *d)
@@ -27,8 +38,7 @@ static void clear_asks(struct drive *d)
 		while (d->asks.buckets[i] != NULL) {
 			struct hash_link *l = d->asks.buckets[i];
 
-			hash_remove(&d->asks, l);
-			free(container_of(l, struct ask, by_request));
+			drive_drop_ask(d, container_of(l, struct ask, by_request));
 		}
 	}
 }
@@ -166,17 +176,11 @@ int drive_ask(struct drive *d, enum ask_kind kind, const struct file_id *dir, co
 	return 0;
 }
 
-static struct ask *find_ask(struct drive *d, uint32_t request)
+struct ask *drive_find_ask(struct drive *d, uint32_t request)
 {
 	struct hash_link *l = hash_next(&d->asks, NULL, request);
 
 	return l == NULL ? NULL : container_of(l, struct ask, by_request);
-}
-
-static void drop_ask(struct drive *d, struct ask *a)
-{
-	hash_remove(&d->asks, &a->by_request);
-	free(a);
 }
 
 /* One of the answers that an element waits for is in. */
@@ -226,10 +230,10 @@ static int observe_vanished(struct drive *d, const struct observation *looked, u
 
 static int observe_looked(struct drive *d, const struct observation *o, uint64_t now_ms)
 {
-	struct ask *a = find_ask(d, o->request);
+	struct ask *a = drive_find_ask(d, o->request);
 	int r = 0;
 
-	if (a == NULL || a->answered)
+	if (a == NULL || a->answered || a->kind == ASK_HASH)
 		return 0;
 	switch (a->kind) {
 	case ASK_SOURCE:
@@ -246,8 +250,10 @@ static int observe_looked(struct drive *d, const struct observation *o, uint64_t
 		force_looked(d, o, a);
 		walk_looked(d, a->walk, o->error);
 		break;
+	case ASK_HASH:
+		break;
 	}
-	drop_ask(d, a);
+	drive_drop_ask(d, a);
 	return r;
 }
 
@@ -377,6 +383,7 @@ static int pay_open_files(struct drive *d)
 		r = index_get(d->txn, node, &n);
 		if (r == 0)
 			r = drive_is_attached(d, node, &n.id);
+		n.has_hash = false; /* nobody has looked at its content since */
 		if (r == 0)
 			r = emit_updated(d, &n, ITEM_MAYBE, false);
 		else if (r == INDEX_NONE)
@@ -408,7 +415,7 @@ static void drop_answered(struct drive *d)
 
 			next = l->next;
 			if (a->answered)
-				drop_ask(d, a);
+				drive_drop_ask(d, a);
 		}
 	}
 }
@@ -420,6 +427,7 @@ int drive_step(struct drive *d, struct store_txn *txn, uint64_t now_ms, bool *mo
 	d->txn = txn;
 	d->now_ms = now_ms;
 	drive_forget_dir(d);
+	hashing_expire(d);
 	debounce_release(&d->debounce, now_ms);
 	r = look_at_lost_links(d);
 	if (r == 0)
@@ -443,10 +451,14 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 uint64_t drive_deadline(const struct drive *d)
 {
+	uint64_t at = UINT64_MAX;
+
 	if (d->walk_ready || d->lost_count > 0)
 		return 0;
-	return earlier(earlier(debounce_deadline(&d->debounce), open_files_deadline(&d->open)),
-		       walk_deadline(d));
+	if (!TAILQ_EMPTY(&d->hash_asks))
+		at = TAILQ_FIRST(&d->hash_asks)->until_ms;
+	at = earlier(at, earlier(debounce_deadline(&d->debounce), open_files_deadline(&d->open)));
+	return earlier(at, walk_deadline(d));
 }
 
 int drive_reconcile(struct drive *d, struct store_txn *txn, uint64_t node)

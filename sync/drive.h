@@ -30,6 +30,12 @@ struct drive_output {
 	/* SCAN_BEGIN, ENTRYs flagged LISTED, SCAN_END, with this number.  One directory, not those below it.
 	 */
 	void (*scan)(void *context, uint32_t request, const struct file_id *dir);
+	/* The SHA-256 of the file at this node, as long as it is `id` in this state; answered by
+	 * drive_hashed(). NULL, or false: there is nobody to ask.  hash_cancel: the answer is not needed any
+	 * more. */
+	bool (*hash)(void *context, uint32_t request, uint64_t node, const struct file_id *id,
+		     const struct entry_state *state);
+	void (*hash_cancel)(void *context, uint32_t request);
 	/* BARRIER with this number, after all that was done before it has been observed. */
 	void (*barrier)(void *context, uint32_t request);
 	/* One change, already made in the index inside the step's transaction.  The machine sets the node's
@@ -65,6 +71,16 @@ void drive_free(struct drive *d); /* NULL is allowed */
  * Borrows.
  */
 int drive_observe(struct drive *d, const struct observation *o, uint64_t now_ms);
+
+/* The answer to output.hash(); NULL: it is not known (another file, unreadable, nobody left to ask).  What
+ * comes HASH_WAIT_MS or later after the question is ignored. */
+enum { HASH_WAIT_MS = 2000 };
+void drive_hashed(struct drive *d, uint32_t request, const uint8_t *hash);
+/* The file at this node had this hash while it was `id` in `state`, which somebody found out unasked.  If the
+ * index says that this is what it is, it remembers the hash; if it knew another one, the content is
+ * `updated`, although nothing else shows it. */
+int drive_verified(struct drive *d, struct store_txn *txn, uint64_t node, const struct file_id *id,
+		   const struct entry_state *state, const uint8_t *hash);
 
 /* Do what is due at now_ms, inside a write transaction.  *more: call again at once, in another transaction
  * (the step stopped at its bound).  0 or what the store or a callback answered: the transaction must then be

@@ -6,6 +6,7 @@
  *   order.c     makes it so in the index, in an order in which every prefix is a valid tree
  *   outcome.c   what becomes of one name; row.c  its row; removal.c  what goes
  *   emit.c      paths, revisions, the changes that are handed out
+ *   hashing.c   what only its ctime gives away
  *   walk.c      subtrees that are compared: reconcile, and what arrived as one
  */
 #pragma once
@@ -22,19 +23,23 @@ enum {
 	CHILDREN_AT_ONCE =
 		8192, /* of a listed directory: a million of them must not keep other drives waiting */
 	RETRIES_MAX = 3,
+	HASHES_IN_FLIGHT = 1024,
 };
 
 /* What a request was made for; found again by its number when the answer comes. */
-enum ask_kind { ASK_SOURCE, ASK_AGAIN, ASK_UNSEEN };
+enum ask_kind { ASK_SOURCE, ASK_AGAIN, ASK_UNSEEN, ASK_HASH };
 struct ask {
 	struct hash_link by_request;
 	enum ask_kind kind;
 	bool answered; /* AGAIN: kept until the step that applies the answer */
 	uint32_t request;
-	unsigned retries;       /* AGAIN */
-	uint64_t held, arrival; /* SOURCE: first_arrival and arrival of the element that waits */
-	struct walk *walk;      /* UNSEEN */
+	unsigned retries;         /* AGAIN */
+	uint64_t held, arrival;   /* SOURCE, HASH: first_arrival and arrival of the element that waits */
+	struct walk *walk;        /* UNSEEN */
+	uint64_t until_ms;        /* HASH: when it is given up */
+	TAILQ_ENTRY(ask) by_time; /* HASH */
 };
+TAILQ_HEAD(ask_list, ask);
 
 struct scan {
 	struct scan *next;
@@ -94,6 +99,8 @@ struct drive {
 	struct debounce debounce;
 	struct open_files open;
 	struct hash asks;
+	struct ask_list hash_asks; /* those of the kind HASH, oldest first */
+	unsigned hash_ask_count;
 	struct hash sources; /* of the batch: node -> the element it moves to */
 	struct scan *scans;
 	struct walk *walks;
@@ -123,6 +130,8 @@ struct drive {
 };
 
 /* drive.c */
+struct ask *drive_find_ask(struct drive *d, uint32_t request);
+void drive_drop_ask(struct drive *d, struct ask *a);
 /* Ask for a look.  `held`: for whom (SOURCE), or what was not to be applied (AGAIN); else NULL. */
 int drive_ask(struct drive *d, enum ask_kind kind, const struct file_id *dir, const char *name,
 	      size_t name_len, struct held *held, struct walk *walk);
@@ -167,6 +176,11 @@ struct held *detector_taker(const struct drive *d, uint64_t node);
 void detector_release(struct drive *d, struct held *h); /* h gives up its source */
 /* One inode has one name: a dir always, a file whose link count says so. */
 bool detector_exclusive(const struct drive *d, const struct held *h);
+
+/* hashing.c: h, whose name stands for the node n as before: if its ctime alone moved and the hash of its
+ * content was known, ask for that of today, and let h wait for the answer. */
+int hashing_ask(struct drive *d, struct held *h, const struct index_node *n);
+void hashing_expire(struct drive *d);
 
 /* order.c: apply all of `batched` and drop it. */
 int order_apply(struct drive *d);

@@ -113,12 +113,21 @@ int emit_created(struct drive *d, struct index_node *n, bool open)
 	return r == 0 ? hand_out(d, told, &change) : r;
 }
 
-/* What a row knows beside what a look at the name says.  A hash holds for the content that it was made of. */
+static bool same_time(const struct node_time *a, const struct node_time *b)
+{
+	return a->seconds == b->seconds && a->nanoseconds == b->nanoseconds;
+}
+
+/* What a row knows beside what a look at the name says.  A hash holds for the content that it was made of,
+ * and that may be another as soon as the ctime moved, also when a change of mode or name explains it. */
 static void keep_marks(struct index_node *n, const struct index_node *before, unsigned changed, bool open)
 {
 	n->hidden = before->hidden;
 	n->open = open;
-	n->has_hash = before->has_hash && (changed & (ITEM_CONTENT | ITEM_MAYBE)) == 0;
+	if (n->has_hash)
+		return; /* one of what the row describes now */
+	n->has_hash = before->has_hash && (changed & (ITEM_CONTENT | ITEM_MAYBE)) == 0 &&
+		      same_time(&n->state.ctime, &before->state.ctime);
 	memcpy(n->hash, before->hash, sizeof(n->hash));
 }
 

@@ -131,6 +131,8 @@ static void step_all(struct engine *e, uint64_t now_ms, bool *more)
 		int r = 0;
 
 		retry_offline(w, now_ms);
+		if (!e->stopping)
+			watched_tick(w, now_ms);
 		if (!w->watch->in_batch)
 			r = run_tick(w, now_ms);
 		if (r == 0)
@@ -210,6 +212,8 @@ static void turn(struct engine *e)
 	tell_status(e, now);
 	for (struct watch *w = e->watches; w != NULL; w = w->next)
 		watch_flush(w);
+	for (size_t i = 0; i < e->options.drive_count; i++)
+		helper_flush(&e->watched[i]);
 	set_timer(e, more);
 }
 
@@ -252,6 +256,7 @@ static void on_stop(uv_async_t *async)
 	for (size_t i = 0; i < e->options.drive_count; i++) {
 		adopt_fail(&e->watched[i], -EAGAIN);
 		barriers_fail(&e->watched[i], -EAGAIN);
+		helper_stop(&e->watched[i]);
 	}
 	requests_committed(e);
 	for (struct watch *w = e->watches; w != NULL; w = w->next)
@@ -315,7 +320,7 @@ static int open_all(struct engine *e)
 		return r;
 	r = journal_open(&e->bus, txn, "bus");
 	if (r == 0 && moved)
-		r = journal_new_epoch(e->bus, txn, (uint64_t)(engine_wall_ns() / 1000000000));
+		r = journal_new_epoch(e->bus, txn, (uint64_t)(engine_wall_ns() / 1000000000), 0);
 	for (size_t i = 0; i < e->options.drive_count && r == 0; i++) {
 		e->watched[i].engine = e;
 		e->watched[i].config = &e->options.drives[i];

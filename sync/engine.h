@@ -30,6 +30,9 @@ struct engine_drive {
 	uint64_t poll_interval_ms; /* between two passes, where no events come */
 	unsigned settle_ms, max_wait_ms;
 	uint64_t retain_changes;
+	bool read_only;            /* nothing is ever written on it */
+	unsigned probe_ms;         /* how often its watcher is probed; 0: never */
+	uint64_t verify_seconds;   /* in which all contents are compared; 0: they are not */
 	const struct rules *rules; /* borrowed until engine_stop(); NULL: nothing is hidden */
 	uint64_t scrub_seconds;    /* how long after a run of everything the next one is due; 0: never */
 	unsigned scrub_rate;       /* entries a second that it takes then */

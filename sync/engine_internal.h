@@ -12,6 +12,10 @@
  *   sync_item.c        the JSON of sync.* events
  *   unread.c           which directories could not be read
  *   watch.c            one watcher process: frames in, requests out
+ *   helper.c           one drive's file helper process: requests out, answers in
+ *   epoch.c            the epoch that the drive holds
+ *   listen.c           the self-probe of the watcher
+ *   verify.c           the slow pass over all contents
  */
 #pragma once
 
@@ -25,8 +29,10 @@
 #include "sync/drive.h"
 #include "sync/engine.h"
 #include "sync/hash.h" /* container_of */
+#include "sync/probe.h"
 #include "sync/rules.h"
 #include "sync/storm.h"
+#include "watcher/helper_message.h"
 
 enum {
 	OFFLINE_RETRY_MS = 5000,
@@ -43,6 +49,7 @@ enum {
 	UNREAD_TEXT_MAX = RUN_ERROR_MAX + 1,
 };
 
+struct helper;
 struct watched;
 
 /* One watcher process and the drives it serves. */
@@ -69,7 +76,7 @@ struct watch_barrier {
 	struct watch_barrier *next;
 	uint32_t number;
 	struct watched *watched;
-	uint32_t request; /* the machine's own; 0: the clients' of that drive */
+	uint32_t request; /* the machine's own; 0: the clients' of that drive; LISTEN_BARRIER: the probe's */
 };
 
 /* A client's barrier on its way: asked of the watcher, then released, then in the journal. */
@@ -147,6 +154,13 @@ struct watched {
 	bool prune;         /* more records are left than are to be kept */
 	bool rules;         /* the rows are marked by other rules than those that hold now */
 	bool dirty, urgent; /* status to tell, at once */
+	struct helper *helper;
+	uint32_t machine_life; /* tells one machine's questions from those of the one before */
+	struct file_id own;    /* `.wakeline`, when it can be written; len 0: it cannot */
+	struct probe probe;
+	uint64_t probe_seq; /* the journal's when that was last looked at */
+	uint64_t verify_ms, verify_saved_ms;
+	bool verify_asked;
 	uint64_t told_ms, progress_ms;
 	uint64_t scrub_ms; /* when the whole drive is due to be compared again; UINT64_MAX: never */
 	uint64_t entries;  /* of the index, as last counted */
@@ -212,6 +226,7 @@ int watched_begin(struct watched *w, const struct observation *ready, enum run_t
 void watched_settle_state(struct watched *w);
 /* Step the machine if something is due. *more: it wants another turn at once. */
 int watched_step(struct watched *w, bool *more);
+void watched_tick(struct watched *w, uint64_t now_ms);
 uint64_t watched_deadline(const struct watched *w);
 /* Journal one change that was made in the transaction which is open; drive_output.change() */
 int watched_change(void *context, const struct change *change);
@@ -279,7 +294,57 @@ void unread_explain(const struct unread *u, int error, char out[UNREAD_TEXT_MAX]
 void sync_item_encode(struct text *t, enum event_type event, const struct watched *w,
 		      const struct run_row *run, uint64_t seq);
 
+/* helper.c */
+/* What was asked, with what it was for, and its answer; `answer->error` is -EPIPE when the helper died. */
+struct helper_asked {
+	const struct helper_request *request; /* without its path */
+	const struct entry_state *state;      /* HASH */
+	uint64_t context;
+};
+typedef void helper_answered(struct watched *w, const struct helper_asked *asked,
+			     const struct helper_answer *answer);
+int helper_new(struct helper **out, struct watched *w);
+/* The drive is there (again): start the helper if there is none, and let it open the drive. */
+void helper_open(struct watched *w);
+bool helper_is_ready(const struct watched *w);
+/* Gives the request its number and returns it; 0: there is nobody to ask, and no answer comes. */
+uint32_t helper_ask(struct watched *w, struct helper_request *q, const struct entry_state *state,
+		    helper_answered *answered, uint64_t context);
+/* Ask for the hash of a node's file; of `what` the flags and the id count. */
+uint32_t helper_ask_hash(struct watched *w, uint64_t node, const struct helper_request *what,
+			 const struct entry_state *state, helper_answered *answered, uint64_t context);
+/* The path of a node, as the index has it. */
+int helper_path(struct watched *w, uint64_t node, struct text *out);
+/* drive_output.hash and .hash_cancel */
+bool helper_machine_hash(void *context, uint32_t request, uint64_t node, const struct file_id *id,
+			 const struct entry_state *state);
+void helper_machine_cancel(void *context, uint32_t request);
+void helper_tick(struct watched *w, uint64_t now_ms);
+uint64_t helper_deadline(const struct watched *w);
+void helper_flush(struct watched *w);
+void helper_stop(struct watched *w);
+void helper_free(struct helper *h);
+
+/* epoch.c */
+void epoch_opened(struct watched *w, const struct helper_answer *a);
+
+/* listen.c */
+enum { LISTEN_BARRIER = UINT32_MAX };
+void listen_begin(struct watched *w);
+/* Is it the probe?  Then it goes no further. */
+bool listen_hears(struct watched *w, const struct observation *o);
+void listen_passed(struct watched *w);
+void listen_tick(struct watched *w, uint64_t now_ms);
+uint64_t listen_deadline(const struct watched *w);
+
+/* verify.c */
+void verify_begin(struct watched *w);
+void verify_tick(struct watched *w, uint64_t now_ms);
+uint64_t verify_deadline(const struct watched *w);
+
 /* watch.c */
+/* It does not hear what happens on this drive: another one takes its place. */
+void watch_deaf(struct watch *w, const struct watched *drive);
 int watch_start(struct watch *w);
 void watch_stop(struct watch *w);
 void watch_request(struct watch *w, const struct watch_request *r);

@@ -23,6 +23,8 @@ void row_of_held(struct drive *d, const struct held *h, struct index_node *n)
 				       .birth = time_of(&s->birth)};
 	n->target = h->target == NULL ? "" : h->target;
 	n->target_len = h->target_len;
+	n->has_hash = h->has_hash;
+	memcpy(n->hash, h->hash, sizeof(n->hash));
 	if (s->kind == ENTRY_DIR)
 		return;
 	n->state.links = s->links;
@@ -50,5 +52,11 @@ unsigned row_difference(const struct index_node *was, const struct index_node *i
 		changed |= ITEM_META;
 	if (changed == 0 && !same_time(&a->ctime, &b->ctime))
 		changed = ITEM_MAYBE;
+	if (was->has_hash && is->has_hash) {
+		if (memcmp(was->hash, is->hash, sizeof(is->hash)) != 0)
+			changed = (changed & ~(unsigned)ITEM_MAYBE) | ITEM_CONTENT;
+		else if (changed == ITEM_MAYBE)
+			changed = ITEM_META;
+	}
 	return changed;
 }

@@ -5,6 +5,7 @@
 #include "sync/engine_internal.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -57,7 +58,9 @@ static void barrier_answered(struct watch *w, const struct observation *o)
 	}
 	w->pending = b->next;
 	answer.request = b->request;
-	if (b->request == 0)
+	if (b->request == LISTEN_BARRIER)
+		listen_passed(b->watched);
+	else if (b->request == 0)
 		barriers_answered(b->watched, b->number);
 	else if (b->watched->machine != NULL)
 		watched_observe(b->watched, &answer);
@@ -238,7 +241,7 @@ static void ask_ignore(struct watch *w)
 
 int watch_start(struct watch *w)
 {
-	int r = starter_watcher(w->engine->options.starter, &w->fd, &w->pid);
+	int r = starter_start(w->engine->options.starter, START_WATCHER, &w->fd, &w->pid);
 
 	if (r != 0) {
 		w->fd = -1;
@@ -300,6 +303,14 @@ static void died(struct watch *w, const char *why)
 					"the watcher process ended; another one is being started");
 		w->drives[i]->retry_ms = UINT64_MAX;
 	}
+}
+
+void watch_deaf(struct watch *w, const struct watched *drive)
+{
+	char why[128];
+
+	snprintf(why, sizeof(why), "it does not hear what happens on drive %s", drive->row.name);
+	died(w, why);
 }
 
 void watch_tick(struct watch *w, uint64_t now_ms)

@@ -278,6 +278,8 @@ static int make_machine(struct watched *w, bool weak_ids)
 			   .look = on_look,
 			   .scan = on_scan,
 			   .barrier = on_barrier,
+			   .hash = helper_machine_hash,
+			   .hash_cancel = helper_machine_cancel,
 			   .change = watched_change,
 			   .next_rev = on_next_rev,
 			   .reconciled = on_reconciled,
@@ -285,6 +287,7 @@ static int make_machine(struct watched *w, bool weak_ids)
 			   .missed = on_missed},
 	};
 
+	w->machine_life++;
 	return drive_new(&w->machine, &options);
 }
 
@@ -303,6 +306,8 @@ int watched_begin(struct watched *w, const struct observation *o, enum run_trigg
 		r = make_machine(w, (o->flags & WATCH_WEAK_IDS) != 0);
 	if (r == 0)
 		r = run_request(w, trigger, NULL, run);
+	listen_begin(w);
+	helper_open(w);
 	watched_settle_state(w);
 	return r;
 }
@@ -426,7 +431,7 @@ void watched_observe(struct watched *w, const struct observation *o)
 	}
 	if (w->adopt != NULL)
 		adopt_observe(w, o);
-	if (w->machine != NULL)
+	if (w->machine != NULL && !listen_hears(w, o))
 		r = drive_observe(w->machine, o, engine_now_ms());
 	if (r != 0)
 		engine_fail(w->engine, r, "taking an observation");
@@ -486,12 +491,26 @@ int watched_step(struct watched *w, bool *more)
 	return r;
 }
 
+/* What is due apart from the machine. */
+void watched_tick(struct watched *w, uint64_t now_ms)
+{
+	helper_tick(w, now_ms);
+	listen_tick(w, now_ms);
+	verify_tick(w, now_ms);
+}
+
 uint64_t watched_deadline(const struct watched *w)
 {
 	uint64_t at = w->sweep || w->prune || w->rules ? 0 : UINT64_MAX, other;
 
+	other = helper_deadline(w);
+	at = other < at ? other : at;
 	if (w->machine == NULL)
 		return at < w->retry_ms ? at : w->retry_ms;
+	other = listen_deadline(w);
+	at = other < at ? other : at;
+	other = verify_deadline(w);
+	at = other < at ? other : at;
 	other = drive_deadline(w->machine);
 	at = other < at ? other : at;
 	other = w->dirty ? w->told_ms + STATUS_INTERVAL_MS : UINT64_MAX;
@@ -546,7 +565,7 @@ int watched_open(struct watched *w, struct store_txn *txn, bool new_epoch)
 	if (r == 0)
 		r = journal_open(&w->journal, txn, stream);
 	if (r == 0 && new_epoch)
-		r = journal_new_epoch(w->journal, txn, (uint64_t)(engine_wall_ns() / 1000000000));
+		r = journal_new_epoch(w->journal, txn, (uint64_t)(engine_wall_ns() / 1000000000), 0);
 	if (r == 0)
 		r = journal_tail(w->journal, txn, &w->tail);
 	if (r == 0)
@@ -555,6 +574,9 @@ int watched_open(struct watched *w, struct store_txn *txn, bool new_epoch)
 		r = read_history(w, txn);
 	if (r == 0)
 		r = index_count(txn, w->row.drive, &w->entries);
+	if (r == 0)
+		r = helper_new(&w->helper, w);
+	w->verify_ms = UINT64_MAX;
 	w->state = w->row.indexed ? DRIVE_OFFLINE : DRIVE_INDEXING;
 	w->logged = DRIVE_INDEXING; /* nothing yet */
 	snprintf(w->why, sizeof(w->why), "%s", "not watched yet");
@@ -569,6 +591,8 @@ int watched_open(struct watched *w, struct store_txn *txn, bool new_epoch)
 void watched_close(struct watched *w)
 {
 	drive_free(w->machine);
+	w->machine = NULL;
+	helper_free(w->helper);
 	free(w->run.path);
 	free(w->queued.path);
 	journal_close(w->journal);

@@ -6,8 +6,9 @@
 #include <sys/capability.h>
 #include <sys/prctl.h>
 
-static const cap_value_t for_starter[] = {CAP_SYS_ADMIN, CAP_DAC_READ_SEARCH, CAP_SETPCAP};
-enum { STARTER_CAPS = 3, WATCHER_CAPS = 2 }; /* a watcher's are the first two */
+static const cap_value_t for_starter[] = {CAP_SYS_ADMIN, CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE, CAP_SETPCAP};
+/* A watcher's are the first two, a file helper's the second and the third, a reader's the second. */
+enum { STARTER_CAPS = 4, WATCHER_CAPS = 2, HELPER_FIRST = 1, HELPER_CAPS = 2, READER_CAPS = 1 };
 
 static bool is_permitted(cap_t have, cap_value_t cap)
 {
@@ -50,10 +51,21 @@ static void empty_bounding_set(void)
 		cap_drop_bound(cap);
 }
 
-int privilege_shed_for_watcher(void)
+static int shed_for_good(const cap_value_t *caps, size_t count)
 {
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		return -errno;
 	empty_bounding_set();
-	return keep_only(for_starter, WATCHER_CAPS);
+	return keep_only(caps, count);
+}
+
+int privilege_shed_for_watcher(void)
+{
+	return shed_for_good(for_starter, WATCHER_CAPS);
+}
+
+int privilege_shed_for_helper(enum privilege_files files)
+{
+	return shed_for_good(for_starter + HELPER_FIRST,
+			     files == PRIVILEGE_WRITE ? HELPER_CAPS : READER_CAPS);
 }

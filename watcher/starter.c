@@ -1,5 +1,5 @@
-/* The starter is single-threaded and never executes anything: each watcher is a fork of it, small because the
- * starter was forked before the daemon grew.
+/* The starter is single-threaded and never executes anything: each watcher and each file helper is a fork of
+ * it, small because the starter was forked before the daemon grew.
  *
  * Messages, one SOCK_SEQPACKET datagram each, little endian:
  *     request  u8 version | u8 type | u16 0
@@ -25,11 +25,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "watcher/helper.h"
 #include "watcher/privilege.h"
 #include "watcher/process.h"
 #include "watcher/wire.h"
 
-enum { STARTER_VERSION = 1, START_WATCHER = 1, REQUEST_LEN = 4, ANSWER_LEN = 12, OWN_SOCKET = 3 };
+enum { STARTER_VERSION = 1, REQUEST_LEN = 4, ANSWER_LEN = 12, OWN_SOCKET = 3 };
 
 struct starter {
 	int socket;
@@ -72,16 +73,29 @@ static int settle_descriptors(int socket)
 	return 0;
 }
 
-static _Noreturn void run_watcher(int socket)
+static int shed(enum starter_kind kind)
 {
-	prctl(PR_SET_NAME, "wakeline-watch");
-	settle_signals();
-	if (settle_descriptors(socket) != 0 || privilege_shed_for_watcher() != 0)
-		_exit(EXIT_FAILURE);
-	_exit(watcher_main(OWN_SOCKET));
+	switch (kind) {
+	case START_WATCHER:
+		return privilege_shed_for_watcher();
+	case START_HELPER:
+		return privilege_shed_for_helper(PRIVILEGE_WRITE);
+	case START_READER:
+		return privilege_shed_for_helper(PRIVILEGE_READ);
+	}
+	return -EINVAL;
 }
 
-static int fork_watcher(int *fd, pid_t *pid)
+static _Noreturn void run_child(enum starter_kind kind, int socket)
+{
+	prctl(PR_SET_NAME, kind == START_WATCHER ? "wakeline-watch" : "wakeline-files");
+	settle_signals();
+	if (settle_descriptors(socket) != 0 || shed(kind) != 0)
+		_exit(EXIT_FAILURE);
+	_exit(kind == START_WATCHER ? watcher_main(OWN_SOCKET) : helper_main(OWN_SOCKET));
+}
+
+static int fork_child(enum starter_kind kind, int *fd, pid_t *pid)
 {
 	int pair[2], r;
 
@@ -89,7 +103,7 @@ static int fork_watcher(int *fd, pid_t *pid)
 		return -errno;
 	*pid = fork();
 	if (*pid == 0)
-		run_watcher(pair[1]);
+		run_child(kind, pair[1]);
 	r = *pid < 0 ? -errno : 0;
 	close(pair[1]);
 	*fd = pair[0];
@@ -112,7 +126,7 @@ static void attach_fd(struct msghdr *msg, union fd_control *control, int fd)
 	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
 }
 
-static bool answer(int socket, int error, pid_t pid, int fd)
+static bool answer(int socket, enum starter_kind kind, int error, pid_t pid, int fd)
 {
 	uint8_t bytes[ANSWER_LEN];
 	struct wire_writer w = {.at = bytes, .end = bytes + sizeof(bytes)};
@@ -121,7 +135,7 @@ static bool answer(int socket, int error, pid_t pid, int fd)
 	union fd_control control;
 
 	wire_put(&w, STARTER_VERSION, 1);
-	wire_put(&w, START_WATCHER, 1);
+	wire_put(&w, kind, 1);
 	wire_put(&w, 0, 2);
 	wire_put(&w, (uint32_t)error, 4);
 	wire_put(&w, (uint32_t)pid, 4);
@@ -133,19 +147,21 @@ static bool answer(int socket, int error, pid_t pid, int fd)
 /* False: the daemon is gone, or is no daemon of ours. */
 static bool serve(int socket)
 {
-	static const uint8_t wanted[REQUEST_LEN] = {STARTER_VERSION, START_WATCHER};
 	uint8_t bytes[REQUEST_LEN + 1];
 	ssize_t n = recv(socket, bytes, sizeof(bytes), 0);
+	enum starter_kind kind;
 	pid_t pid = 0;
 	bool sent;
 	int fd = -1, r;
 
 	if (n < 0)
 		return errno == EINTR;
-	if (n != REQUEST_LEN || memcmp(bytes, wanted, REQUEST_LEN) != 0)
+	if (n != REQUEST_LEN || bytes[0] != STARTER_VERSION || bytes[1] < START_WATCHER ||
+	    bytes[1] > START_READER || bytes[2] != 0 || bytes[3] != 0)
 		return false;
-	r = fork_watcher(&fd, &pid);
-	sent = answer(socket, r, pid, fd);
+	kind = (enum starter_kind)bytes[1];
+	r = fork_child(kind, &fd, &pid);
+	sent = answer(socket, kind, r, pid, fd);
 	if (fd >= 0 && r == 0)
 		close(fd);
 	return sent;
@@ -223,9 +239,9 @@ int starter_fork(struct starter **out)
 	return r;
 }
 
-static int send_request(struct starter *s)
+static int send_request(struct starter *s, enum starter_kind kind)
 {
-	static const uint8_t bytes[REQUEST_LEN] = {STARTER_VERSION, START_WATCHER};
+	const uint8_t bytes[REQUEST_LEN] = {STARTER_VERSION, (uint8_t)kind};
 	ssize_t n;
 
 	do
@@ -245,7 +261,7 @@ static int take_fd(struct msghdr *msg)
 	return fd;
 }
 
-static int parse_answer(const uint8_t *bytes, size_t len, int fd, pid_t *pid)
+static int parse_answer(const uint8_t *bytes, size_t len, enum starter_kind kind, int fd, pid_t *pid)
 {
 	struct wire_reader r = {.at = bytes, .end = bytes + len};
 	unsigned version = (unsigned)wire_get(&r, 1), type = (unsigned)wire_get(&r, 1);
@@ -253,7 +269,7 @@ static int parse_answer(const uint8_t *bytes, size_t len, int fd, pid_t *pid)
 	int error = (int32_t)(uint32_t)wire_get(&r, 4);
 
 	*pid = (int32_t)(uint32_t)wire_get(&r, 4);
-	if (r.failed || r.at != r.end || version != STARTER_VERSION || type != START_WATCHER ||
+	if (r.failed || r.at != r.end || version != STARTER_VERSION || type != (unsigned)kind ||
 	    reserved != 0 || error > 0)
 		return -EPROTO;
 	if (error == 0 && (fd < 0 || *pid <= 0))
@@ -261,7 +277,7 @@ static int parse_answer(const uint8_t *bytes, size_t len, int fd, pid_t *pid)
 	return error;
 }
 
-static int receive_answer(struct starter *s, int *fd, pid_t *pid)
+static int receive_answer(struct starter *s, enum starter_kind kind, int *fd, pid_t *pid)
 {
 	uint8_t bytes[ANSWER_LEN + 1];
 	union fd_control control;
@@ -279,7 +295,7 @@ static int receive_answer(struct starter *s, int *fd, pid_t *pid)
 	if (n <= 0)
 		return -EPIPE;
 	*fd = take_fd(&msg);
-	r = parse_answer(bytes, (size_t)n, *fd, pid);
+	r = parse_answer(bytes, (size_t)n, kind, *fd, pid);
 	if (r == 0 && fcntl(*fd, F_SETFL, O_RDWR | O_NONBLOCK) != 0)
 		r = -errno;
 	if (r != 0 && *fd >= 0) {
@@ -289,13 +305,13 @@ static int receive_answer(struct starter *s, int *fd, pid_t *pid)
 	return r;
 }
 
-int starter_watcher(struct starter *s, int *fd, pid_t *pid)
+int starter_start(struct starter *s, enum starter_kind kind, int *fd, pid_t *pid)
 {
-	int r = send_request(s);
+	int r = send_request(s, kind);
 
 	*fd = -1;
 	*pid = 0;
-	return r != 0 ? r : receive_answer(s, fd, pid);
+	return r != 0 ? r : receive_answer(s, kind, fd, pid);
 }
 
 void starter_free(struct starter *s)

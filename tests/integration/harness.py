@@ -209,12 +209,16 @@ class Daemon:
     @contextlib.contextmanager
     def blind(self):
         """What is done inside is seen in one look, at its end: the watcher is stopped meanwhile."""
-        watcher = descendants(self.pid)[-1]
+        watcher = self.processes("wakeline-watch")[-1]
         os.kill(watcher, signal.SIGSTOP)
         try:
             yield
         finally:
             os.kill(watcher, signal.SIGCONT)
+
+    def processes(self, name):
+        """The pids of the daemon's processes that are called so (wakeline-watch, wakeline-files)."""
+        return [pid for pid in descendants(self.pid) if Path(f"/proc/{pid}/comm").read_text().strip() == name]
 
     # Talking to it
 

@@ -13,7 +13,7 @@ SYSCTL = "/proc/sys/user/max_inotify_watches"
 
 
 class LimitTest(DaemonCase):
-    settings = {"watch": "inotify", "poll_interval": "200ms"}
+    settings = {"read_only": "yes", "watch": "inotify", "poll_interval": "200ms"}
 
     def begin(self, limit):
         namespace = ["unshare", "--user", "--map-root-user"]

@@ -256,7 +256,7 @@ class Scenarios:
         os.mkfifo(self.root / "fifo")
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(self.root / "s"))
-            (self.root / ".wakeline").mkdir()
+            (self.root / ".wakeline").mkdir(exist_ok=True)
             (self.root / ".wakeline" / "file").touch()
             (self.root / ".wakeline-stage-1").touch()
             (self.root / "file").touch()

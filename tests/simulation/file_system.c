@@ -14,6 +14,7 @@ void fs_init(struct file_system *fs, void *context,
 	fs->unused_count = 0;
 	fs->top = FS_OUTSIDE;
 	fs->operation = 1;
+	fs->contents = 0;
 	fs->now = 1000000000000000000;
 	fs->process = 0;
 	fs->context = context;
@@ -94,8 +95,10 @@ static void touch(struct file_system *fs, uint16_t inode, bool content)
 
 	i->touched = fs->operation;
 	i->ctime = fs->now;
-	if (content)
-		i->mtime = fs->now;
+	if (!content)
+		return;
+	i->mtime = fs->now;
+	i->content = ++fs->contents;
 }
 
 static void set_entry(struct file_system *fs, struct fs_place at, uint16_t inode)
@@ -234,6 +237,34 @@ int fs_utime(struct file_system *fs, struct fs_place at, int64_t seconds)
 		return -ENOENT;
 	touch(fs, inode, false);
 	fs->inodes[inode].mtime = seconds * 1000000000;
+	tell(fs, FS_ATTRIB, at, inode);
+	return 0;
+}
+
+int fs_forge(struct file_system *fs, struct fs_place at)
+{
+	int inode = file_at(fs, at);
+	int64_t mtime;
+
+	if (inode < 0)
+		return inode;
+	mtime = fs->inodes[inode].mtime;
+	touch(fs, (uint16_t)inode, true);
+	fs->inodes[inode].mtime = mtime;
+	fs->inodes[inode].unclosed = false;
+	tell(fs, FS_MODIFY, at, (uint16_t)inode);
+	tell(fs, FS_CLOSE, at, (uint16_t)inode);
+	tell(fs, FS_ATTRIB, at, (uint16_t)inode);
+	return 0;
+}
+
+int fs_acl(struct file_system *fs, struct fs_place at)
+{
+	uint16_t inode = fs_at(fs, at);
+
+	if (inode == 0)
+		return -ENOENT;
+	touch(fs, inode, false);
 	tell(fs, FS_ATTRIB, at, inode);
 	return 0;
 }

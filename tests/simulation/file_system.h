@@ -34,6 +34,7 @@ struct fs_inode {
 	uint64_t size;
 	int64_t mtime, ctime, birth; /* nanoseconds */
 	uint8_t target;
+	uint32_t content;   /* which content: each one there ever was has its number */
 	bool linked;        /* has, or had, more than one name */
 	bool blind;         /* changed under a name that was gone when it was looked at; see watcher.c */
 	bool was_blind;     /* … or has ever been */
@@ -73,7 +74,7 @@ struct file_system {
 	uint16_t unused[FS_INODES];
 	unsigned unused_count, top;
 	struct fs_writer writers[FS_WRITERS];
-	uint32_t operation;
+	uint32_t operation, contents;
 	int64_t now;     /* nanoseconds, already rounded to what the file system stores */
 	uint8_t process; /* who makes the next change */
 	void *context;
@@ -100,6 +101,8 @@ int fs_truncate(struct file_system *fs, struct fs_place at, uint64_t size);
 int fs_chmod(struct file_system *fs, struct fs_place at, uint16_t mode);
 int fs_chown(struct file_system *fs, struct fs_place at, uint32_t uid);
 int fs_utime(struct file_system *fs, struct fs_place at, int64_t seconds);
+int fs_forge(struct file_system *fs, struct fs_place at);
+int fs_acl(struct file_system *fs, struct fs_place at);
 int fs_mkdir(struct file_system *fs, struct fs_place at);
 int fs_rmdir(struct file_system *fs, struct fs_place at);
 int fs_unlink(struct file_system *fs, struct fs_place at);

@@ -20,6 +20,7 @@ void generate_style(struct style *s, struct random *r, const struct fixed *fixed
 	o->max_wait_ms = waits[random_below(r, 3)];
 	o->tick_ms = ticks[random_below(r, 4)];
 	o->rules = fixed->rules < 0 ? random_percent(r, 30) : fixed->rules;
+	o->hashes = random_percent(r, 50);
 	s->setup = random_percent(r, 70) ? random_below(r, 12) : 0;
 	s->length = lengths[random_below(r, 6)];
 	s->operations = 25 + random_below(r, 45);
@@ -99,7 +100,8 @@ static const struct choice operations[] = {
 	{ACT_EXCHANGE, 5, FS_FREE, false}, {ACT_LINK, 5, FS_FILE, false},    {ACT_SYMLINK, 4, FS_FREE, true},
 	{ACT_FIFO, 1, FS_FREE, true},      {ACT_REMOVE, 5, FS_DIR, false},   {ACT_REMOVE, 3, FS_FREE, false},
 	{ACT_SAVE, 4, FS_FILE, false},     {ACT_TREE, 5, FS_FREE, true},     {ACT_OPEN, 4, FS_FILE, false},
-	{ACT_OPEN, 2, FS_FREE, true},      {ACT_FEED, 5, FS_FREE, true},     {ACT_CLOSE, 4, FS_FREE, true},
+	{ACT_FORGE, 3, FS_FILE, false},    {ACT_ACL, 3, FS_FREE, false},     {ACT_OPEN, 2, FS_FREE, true},
+	{ACT_FEED, 5, FS_FREE, true},      {ACT_CLOSE, 4, FS_FREE, true},
 };
 
 static void generate_operation(struct action *a, const struct world *w, struct random *r)

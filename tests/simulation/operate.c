@@ -58,6 +58,10 @@ static int operate_at(struct file_system *fs, const struct action *a, struct fs_
 		return fs_chown(fs, at, a->number);
 	case ACT_UTIME:
 		return fs_utime(fs, at, a->number);
+	case ACT_FORGE:
+		return fs_forge(fs, at);
+	case ACT_ACL:
+		return fs_acl(fs, at);
 	case ACT_MKDIR:
 		return fs_mkdir(fs, at);
 	case ACT_RMDIR:

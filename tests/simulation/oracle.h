@@ -25,6 +25,8 @@ void oracle_reset(struct oracle *o, struct failure *failure, bool weak_ids, cons
 void oracle_take_snapshot(struct oracle *o, struct store_txn *txn);
 /* Apply one change, and assert TREE and that the index says the same already. */
 void oracle_apply(struct oracle *o, struct store_txn *txn, const struct change *change);
+/* The index knows now which content a node has. */
+void oracle_learn(struct oracle *o, const struct index_node *n);
 /* A step ended: nothing may be left between two frames. */
 void oracle_end_step(struct oracle *o);
 void oracle_save(struct oracle *o);

@@ -8,7 +8,7 @@
 
 #include "tests/simulation/oracle.h"
 
-enum { ENTRIES = 4096, ODD_NAMES = 1 << 17, SEEN_NODES = 4096 };
+enum { ENTRIES = 4096, ODD_NAMES = 1 << 17, SEEN_NODES = 4096, KNOWN_NODES = 2048 };
 
 struct entry {
 	uint16_t parent, first_child, next_sibling; /* 0: none; 1 is the root */
@@ -27,6 +27,7 @@ struct image {
 	uint16_t moved; /* the change before was a move of this entry … */
 	bool continued;
 	uint64_t digest;
+	uint32_t known[KNOWN_NODES];  /* by node: of which content the index has the hash; 0: of none */
 	uint8_t seen[SEEN_NODES / 8]; /* node numbers that were ever given */
 };
 

@@ -17,6 +17,8 @@ static const struct {
 	[ACT_CHMOD] = {"chmod", A | N},
 	[ACT_CHOWN] = {"chown", A | N},
 	[ACT_UTIME] = {"utime", A | N},
+	[ACT_FORGE] = {"forge", A},
+	[ACT_ACL] = {"acl", A},
 	[ACT_MKDIR] = {"mkdir", A},
 	[ACT_RMDIR] = {"rmdir", A},
 	[ACT_UNLINK] = {"unlink", A},
@@ -78,9 +80,12 @@ void script_print(const struct script *s, FILE *out)
 {
 	const struct script_options *o = &s->options;
 
-	fprintf(out, "options ids=%s backend=%s settle=%u max_wait=%u tick=%u links=%s shuffle=%d rules=%d\n",
+	fprintf(out,
+		"options ids=%s backend=%s settle=%u max_wait=%u tick=%u links=%s shuffle=%d rules=%d "
+		"hashes=%d\n",
 		o->weak_ids ? "weak" : "strong", o->inotify ? "inotify" : "fanotify", o->settle_ms,
-		o->max_wait_ms, o->tick_ms, o->lenient_links ? "lenient" : "strict", o->shuffle, o->rules);
+		o->max_wait_ms, o->tick_ms, o->lenient_links ? "lenient" : "strict", o->shuffle, o->rules,
+		o->hashes);
 	for (unsigned i = 0; i < s->count; i++)
 		action_print(&s->actions[i], out);
 }
@@ -154,6 +159,8 @@ static bool option_read(struct script_options *o, const char *text)
 		o->shuffle = value[0] == '1';
 	else if (IS("rules"))
 		o->rules = value[0] == '1';
+	else if (IS("hashes"))
+		o->hashes = value[0] == '1';
 	else if (IS("settle"))
 		return number_read(&o->settle_ms, value);
 	else if (IS("max_wait"))

@@ -2,12 +2,8 @@
  * again.
  *
  *     options ids=strong backend=fanotify settle=20 max_wait=500 tick=1 links=strict shuffle=0 rules=0
- *     mkdir a
- *     create a/b 5
- *     start
- *     rename a ~/x
- *     watch 3 771
- * Paths are in the drive, or behind ~/ outside of it; names are written as their labels (names.c). */
+ * hashes=0 mkdir a create a/b 5 start rename a ~/x watch 3 771 Paths are in the drive, or behind ~/ outside
+ * of it; names are written as their labels (names.c). */
 #pragma once
 
 #include <stdbool.h>
@@ -33,6 +29,8 @@ enum action_type {
 	ACT_CHMOD,
 	ACT_CHOWN,
 	ACT_UTIME,
+	ACT_FORGE, /* another content, with the old size and mtime */
+	ACT_ACL,   /* only the ctime moves */
 	ACT_MKDIR,
 	ACT_RMDIR,
 	ACT_UNLINK,
@@ -71,6 +69,7 @@ struct action {
 struct script_options {
 	bool weak_ids, inotify, shuffle;
 	bool lenient_links; /* do not expect that a change through one hard link shows at the others */
+	bool hashes;        /* those of the contents are asked for */
 	bool rules;         /* some names are hidden from clients: world_rules[] */
 	unsigned settle_ms, max_wait_ms;
 	unsigned tick_ms; /* how finely the file system stores times */

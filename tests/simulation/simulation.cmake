@@ -5,6 +5,7 @@ add_executable(simulation
 	simulation/failure.c
 	simulation/file_system.c
 	simulation/generate.c
+	simulation/hashes.c
 	simulation/main.c
 	simulation/memory_index.c
 	simulation/names.c

@@ -175,6 +175,7 @@ void world_begin(struct world *w, const struct script_options *options)
 	w->faulty = true;
 	expectation_reset(&w->expectation);
 	w->requests = OUR_REQUESTS;
+	hashes_forget(w);
 	w->change_count = 0;
 	memset(w->barriers, 0, sizeof(w->barriers));
 	fs_init(&w->fs, w->watcher, watcher_on_event);
@@ -198,6 +199,8 @@ static void start_daemon(struct world *w)
 			   .look = on_look,
 			   .scan = on_scan,
 			   .barrier = on_barrier,
+			   .hash = w->options.hashes ? hashes_ask : NULL,
+			   .hash_cancel = hashes_cancel,
 			   .change = on_change,
 			   .next_rev = on_next_rev,
 			   .reconciled = on_reconciled,
@@ -227,6 +230,7 @@ static void stop(struct world *w, bool daemon)
 	watcher_stop(w->watcher);
 	w->mid_batch = false;
 	w->walking = w->walk_ended = false;
+	hashes_forget(w);
 	lose(w);
 	if (!daemon) {
 		drive_reset(w->drive);
@@ -429,6 +433,8 @@ static void core(struct world *w, unsigned count)
 	for (unsigned i = 0; (count == 0 || i < count || w->mid_batch) && !world_failed(w); i++)
 		if (!deliver(w))
 			break;
+	if (is_up(w) && count == 0)
+		hashes_answer_all(w);
 	step(w);
 	if (is_up(w) && !w->mid_batch)
 		check_barriers(w);
@@ -546,10 +552,14 @@ static void rest(struct world *w)
 	run_to_rest(w);
 	check_rest(w);
 	compare(w, false);
+	if (!world_failed(w))
+		hashes_check(w);
 	/* With two halves and no time to settle between them a rename need not be one. */
 	if (!world_failed(w) && !w->options.weak_ids && !w->options.rules && !w->faulty &&
 	    (!w->options.inotify || w->options.settle_ms > 0))
 		expectation_check(&w->expectation, &w->failure);
+	if (!world_failed(w) && w->options.hashes && w->indexed)
+		hashes_verify(w);
 	expectation_reset(&w->expectation);
 	w->faulty = !w->indexed;
 }

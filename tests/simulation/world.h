@@ -13,6 +13,7 @@
 #include "sync/drive.h"
 #include "tests/simulation/expect.h"
 #include "tests/simulation/file_system.h"
+#include "tests/simulation/hashes.h"
 #include "tests/simulation/oracle.h"
 #include "tests/simulation/script.h"
 #include "tests/simulation/watcher.h"
@@ -49,6 +50,7 @@ struct world {
 	int walk_error;
 	uint64_t walk_entries, walk_changes;
 
+	struct hashes hashes;
 	struct world_barrier barriers[WORLD_BARRIERS];
 	uint32_t requests;
 

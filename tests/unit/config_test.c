@@ -138,6 +138,28 @@ static void test_a_rule_that_is_none_is_told(void **state)
 	       "kate libreoffice msoffice browsers macos rsync sed servers, with spaces between");
 }
 
+static void test_what_is_written_and_compared_on_a_drive(void **state)
+{
+	(void)state;
+	accept(ONE_DRIVE);
+	assert_false(config.drives[0].read_only);
+	assert_int_equal(config.drives[0].self_probe_ms, 60000);
+	assert_false(config.drives[0].verify_hash);
+	assert_int_equal(config.drives[0].verify_seconds, 30 * 86400);
+	config_deinit(&config);
+	accept(ONE_DRIVE "read_only = yes\nself_probe = 0\nverify = hash\nverify_period = 12h\n");
+	assert_true(config.drives[0].read_only);
+	assert_int_equal(config.drives[0].self_probe_ms, 0);
+	assert_true(config.drives[0].verify_hash);
+	assert_int_equal(config.drives[0].verify_seconds, 12 * 3600);
+	config_deinit(&config);
+	refuse(ONE_DRIVE "read_only = 1\n", "w.conf:3: `read_only = 1` in [drive \"x\"] is not yes or no");
+	refuse(ONE_DRIVE "verify = yes\n", "w.conf:3: `verify = yes` in [drive \"x\"] is not hash or off");
+	refuse(ONE_DRIVE "verify_period = off\n", "w.conf:3: `verify_period = off` in [drive \"x\"] is not a "
+						  "time such as 30d or 12h; `verify = off` is "
+						  "for never");
+}
+
 static void test_a_byte_order_mark_is_no_part_of_the_first_line(void **state)
 {
 	(void)state;
@@ -215,7 +237,7 @@ static void test_an_unknown_key_is_named_with_what_was_meant(void **state)
 	refuse(ONE_DRIVE "colour = red\n",
 	       "w.conf:3: unknown key `colour` in [drive \"x\"]; its keys are path, settle, "
 	       "max_wait, retain_changes, watch, poll_interval, exclude, include, hide_temporary, scrub, "
-	       "scrub_rate, first_index_priority");
+	       "scrub_rate, first_index_priority, read_only, self_probe, verify, verify_period");
 }
 
 static void test_an_unknown_section_is_named_with_what_was_meant(void **state)
@@ -493,6 +515,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_every_key_is_read, teardown),
 		cmocka_unit_test_teardown(test_rules_hold_in_the_order_in_which_they_stand, teardown),
 		cmocka_unit_test(test_a_rule_that_is_none_is_told),
+		cmocka_unit_test_teardown(test_what_is_written_and_compared_on_a_drive, teardown),
 		cmocka_unit_test_teardown(test_a_byte_order_mark_is_no_part_of_the_first_line, teardown),
 		cmocka_unit_test_teardown(test_a_drive_name_of_63_bytes_is_whole, teardown),
 		cmocka_unit_test_teardown(test_a_long_path_is_whole, teardown),

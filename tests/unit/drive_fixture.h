@@ -24,7 +24,7 @@
 enum { ROOT = 1, ASKED_MAX = 64 };
 
 struct asked {
-	char kind; /* l, s, b */
+	char kind; /* l, s, b; h, and c when that is cancelled */
 	uint32_t request;
 	struct file_id dir;
 	char name[64];
@@ -40,6 +40,7 @@ struct fixture {
 	struct text told;
 	struct asked asked[ASKED_MAX];
 	size_t asked_count;
+	bool no_helper;
 	int reconciled; /* times */
 	int error;
 };
@@ -82,6 +83,24 @@ static inline void on_scan(void *context, uint32_t request, const struct file_id
 static inline void on_barrier(void *context, uint32_t request)
 {
 	ask(context, 'b', request, NULL, NULL, 0);
+}
+
+static inline bool on_hash(void *context, uint32_t request, uint64_t node, const struct file_id *id,
+			   const struct entry_state *state)
+{
+	struct fixture *f = context;
+
+	(void)node;
+	(void)state;
+	if (f->no_helper)
+		return false;
+	ask(context, 'h', request, id, NULL, 0);
+	return true;
+}
+
+static inline void on_hash_cancel(void *context, uint32_t request)
+{
+	ask(context, 'c', request, NULL, NULL, 0);
 }
 
 static inline int on_change(void *context, const struct change *c)
@@ -148,6 +167,8 @@ static inline int setup_with(void **state, const struct rules *rules)
 						   .look = on_look,
 						   .scan = on_scan,
 						   .barrier = on_barrier,
+						   .hash = on_hash,
+						   .hash_cancel = on_hash_cancel,
 						   .change = on_change,
 						   .next_rev = on_next_rev,
 						   .reconciled = on_reconciled,

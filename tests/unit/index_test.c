@@ -185,6 +185,35 @@ static void test_children_come_in_the_order_of_their_bytes(void **state)
 	fixture_commit(f);
 }
 
+static void test_nodes_of_a_drive_are_visited_by_number(void **state)
+{
+	struct fixture *f = *state;
+	struct drive_row other;
+	struct index_node n = {.drive = f->drive.drive, .parent = f->drive.root}, got;
+	uint64_t first;
+
+	fixture_begin(f, STORE_WRITE);
+	n.state.kind = NODE_FILE;
+	identity_of(&n.id, 9);
+	n.name = "a";
+	n.name_len = 1;
+	assert_int_equal(index_add(f->txn, &n), 0);
+	first = n.node;
+	assert_int_equal(drives_add(f->txn, "other", &other), 0);
+	n.name = "b";
+	assert_int_equal(index_add(f->txn, &n), 0);
+	assert_int_equal(index_next_node(f->txn, f->drive.drive, 0, 10, &got), 0);
+	assert_int_equal(got.node, f->drive.root);
+	assert_int_equal(index_next_node(f->txn, f->drive.drive, got.node, 10, &got), 0);
+	assert_int_equal(got.node, first);
+	assert_int_equal(index_next_node(f->txn, f->drive.drive, first, 1, &got), -EAGAIN);
+	assert_int_equal(got.node, other.root);
+	assert_int_equal(index_next_node(f->txn, f->drive.drive, first, 10, &got), 0);
+	assert_int_equal(got.node, n.node);
+	assert_memory_equal(got.name, "b", 1);
+	assert_int_equal(index_next_node(f->txn, f->drive.drive, n.node, 10, &got), INDEX_NONE);
+}
+
 static void test_hard_links_are_found_in_the_order_of_their_nodes(void **state)
 {
 	struct fixture *f = *state;
@@ -554,6 +583,7 @@ int main(void)
 		store_test(test_what_cannot_be_is_refused),
 		store_test(test_numbers_grow_and_are_never_given_twice),
 		store_test(test_children_come_in_the_order_of_their_bytes),
+		store_test(test_nodes_of_a_drive_are_visited_by_number),
 		store_test(test_hard_links_are_found_in_the_order_of_their_nodes),
 		store_test(test_identities_of_other_drives_and_lengths_are_others),
 		store_test(test_update_changes_identity_and_keeps_name),

@@ -79,6 +79,22 @@ static void test_updated_says_what_changed(void **state)
 						"\"changed\":[\"meta\"],\"rev\":\"9-12\",\"origin\":\"fs\"}");
 }
 
+static void test_a_hash_that_is_known_is_told(void **state)
+{
+	struct index_node n = node_of_kind(NODE_FILE);
+	struct item item = item_of(EVENT_FILE_UPDATED, &n);
+
+	(void)state;
+	n.has_hash = true;
+	memset(n.hash, 0xa0, sizeof(n.hash));
+	n.hash[31] = 0x0f;
+	item.changed = ITEM_META;
+	assert_item(&item, HEAD("updated") WHAT
+		    "\"kind\":\"file\"," FILE_STATE
+		    "\"changed\":[\"meta\"],\"hash\":\"sha256:a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0"
+		    "a0a0a0a0a0a0a0a0a0a0a0a0a0a0a00f\",\"rev\":\"9-12\",\"origin\":\"fs\"}");
+}
+
 static void test_directory_has_no_size_and_no_time(void **state)
 {
 	struct index_node n = node_of_kind(NODE_DIR);
@@ -184,6 +200,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_created_file_carries_its_whole_state),
 		cmocka_unit_test(test_updated_says_what_changed),
+		cmocka_unit_test(test_a_hash_that_is_known_is_told),
 		cmocka_unit_test(test_directory_has_no_size_and_no_time),
 		cmocka_unit_test(test_symlink_carries_its_target),
 		cmocka_unit_test(test_deleted_carries_its_kind_alone),

@@ -321,7 +321,7 @@ static void test_new_epoch_starts_again_and_the_old_one_is_pruned(void **state)
 	append(f, bus, 5);
 	assert_int_equal(journal_prune(j, f->txn, 20, 100, &left), 0);
 	assert_int_equal(journal_tail(j, f->txn, &before), 0);
-	assert_int_equal(journal_new_epoch(j, f->txn, 1700000000), 0); /* a clock that went back */
+	assert_int_equal(journal_new_epoch(j, f->txn, 1700000000, 0), 0); /* a clock that went back */
 	append(f, j, 3);
 	fixture_commit(f);
 	fixture_check(f);
@@ -346,6 +346,22 @@ static void test_new_epoch_starts_again_and_the_old_one_is_pruned(void **state)
 	journal_close(bus);
 }
 
+static void test_new_epoch_is_greater_than_one_from_elsewhere(void **state)
+{
+	struct fixture *f = *state;
+	struct position before, after;
+	struct journal *j;
+
+	fixture_begin(f, STORE_WRITE);
+	j = open_journal(f, "drive:music");
+	assert_int_equal(journal_tail(j, f->txn, &before), 0);
+	assert_int_equal(journal_new_epoch(j, f->txn, 1700000000, before.epoch + ((uint64_t)1 << 40)), 0);
+	assert_int_equal(journal_tail(j, f->txn, &after), 0);
+	assert_true(after.epoch > before.epoch + ((uint64_t)1 << 40));
+	assert_int_equal(journal_new_epoch(j, f->txn, 1700000000, UINT64_MAX), -EOVERFLOW);
+	journal_close(j);
+}
+
 static void test_no_two_streams_or_times_share_an_epoch(void **state)
 {
 	struct fixture *f = *state;
@@ -359,7 +375,7 @@ static void test_no_two_streams_or_times_share_an_epoch(void **state)
 	for (int i = 0; i < 200; i++) {
 		struct journal *j = i % 2 ? a : b;
 
-		assert_int_equal(journal_new_epoch(j, f->txn, 1800000000), 0);
+		assert_int_equal(journal_new_epoch(j, f->txn, 1800000000, 0), 0);
 		assert_int_equal(journal_tail(j, f->txn, &tail), 0);
 		assert_true(tail.epoch > greatest);
 		greatest = tail.epoch;
@@ -421,7 +437,7 @@ static void test_more_streams_than_tables_share_them(void **state)
 			append(f, j[i], 1 + (uint64_t)i % 3);
 	}
 	for (int i = 0; i < STREAMS; i += 2)
-		assert_int_equal(journal_new_epoch(j[i], f->txn, 1), 0);
+		assert_int_equal(journal_new_epoch(j[i], f->txn, 1, 0), 0);
 	for (int i = 0; i < STREAMS; i++)
 		assert_int_equal(journal_prune(j[i], f->txn, 2, 100, &left), 0);
 	fixture_commit(f);
@@ -474,6 +490,7 @@ int main(void)
 		store_test(test_locate_tells_each_cursor_what_is_wrong_with_it),
 		store_test(test_pruning_is_bounded_and_moves_the_floor_past_what_is_gone),
 		store_test(test_new_epoch_starts_again_and_the_old_one_is_pruned),
+		store_test(test_new_epoch_is_greater_than_one_from_elsewhere),
 		store_test(test_no_two_streams_or_times_share_an_epoch),
 		store_test(test_streams_that_grow_side_by_side_fill_their_pages),
 		store_test(test_more_streams_than_tables_share_them),

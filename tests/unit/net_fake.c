@@ -205,7 +205,7 @@ void net_new_epoch(struct net_fixture *f, const char *stream)
 	struct store_txn *txn = begin(f);
 	struct journal *j = open_journal(txn, stream);
 
-	assert_int_equal(journal_new_epoch(j, txn, (uint64_t)time(NULL)), 0);
+	assert_int_equal(journal_new_epoch(j, txn, (uint64_t)time(NULL), 0), 0);
 	assert_int_equal(store_commit(txn), 0);
 	journal_close(j);
 	net_advanced(f, stream);

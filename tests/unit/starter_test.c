@@ -107,7 +107,7 @@ static void test_watcher_is_handed_over_and_answers(void **state)
 
 	(void)state;
 	assert_int_equal(starter_fork(&s), 0);
-	assert_int_equal(starter_watcher(s, &fd, &pid), 0);
+	assert_int_equal(starter_start(s, START_WATCHER, &fd, &pid), 0);
 	flags = fcntl(fd, F_GETFL);
 	assert_true(flags & O_NONBLOCK);
 	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
@@ -125,7 +125,7 @@ static void test_watcher_ends_with_its_socket_and_is_reaped(void **state)
 	(void)state;
 	assert_int_equal(starter_fork(&s), 0);
 	for (int i = 0; i < 3; i++) {
-		assert_int_equal(starter_watcher(s, &fd, &pid), 0);
+		assert_int_equal(starter_start(s, START_WATCHER, &fd, &pid), 0);
 		pidfd = open_pid(pid);
 		close(fd);
 		await_end(pidfd);
@@ -141,8 +141,8 @@ static void test_watcher_keeps_no_descriptor_of_others(void **state)
 
 	(void)state;
 	assert_int_equal(starter_fork(&s), 0);
-	assert_int_equal(starter_watcher(s, &first, &pid), 0);
-	assert_int_equal(starter_watcher(s, &second, &pid), 0);
+	assert_int_equal(starter_start(s, START_WATCHER, &first, &pid), 0);
+	assert_int_equal(starter_start(s, START_WATCHER, &second, &pid), 0);
 	await_answer(second);
 	assert_true(count_fds(pid) <= 5); /* standard ones, its socket, mountinfo */
 	close(first);
@@ -161,7 +161,7 @@ static void test_watcher_keeps_two_capabilities_at_most(void **state)
 
 	(void)state;
 	assert_int_equal(starter_fork(&s), 0);
-	assert_int_equal(starter_watcher(s, &fd, &pid), 0);
+	assert_int_equal(starter_start(s, START_WATCHER, &fd, &pid), 0);
 	await_answer(fd);
 	assert_int_equal(status_bits(pid, "CapPrm:") & ~allowed, 0);
 	assert_int_equal(status_bits(pid, "CapInh:"), 0);
@@ -186,7 +186,7 @@ static void test_terminal_signals_are_left_to_the_daemon(void **state)
 
 	(void)state;
 	assert_int_equal(starter_fork(&s), 0);
-	assert_int_equal(starter_watcher(s, &fd, &pid), 0);
+	assert_int_equal(starter_start(s, START_WATCHER, &fd, &pid), 0);
 	await_answer(fd);
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
 		assert_int_equal(kill(pid, signals[i]), 0);
@@ -201,8 +201,8 @@ static _Noreturn void pretend_to_be_a_daemon(int tell)
 	pid_t pids[2];
 	int fd;
 
-	if (starter_fork(&s) != 0 || starter_watcher(s, &fd, &pids[0]) != 0 ||
-	    starter_watcher(s, &fd, &pids[1]) != 0)
+	if (starter_fork(&s) != 0 || starter_start(s, START_WATCHER, &fd, &pids[0]) != 0 ||
+	    starter_start(s, START_WATCHER, &fd, &pids[1]) != 0)
 		_exit(1);
 	if (write(tell, pids, sizeof(pids)) != sizeof(pids))
 		_exit(1);
@@ -250,14 +250,14 @@ static void test_dead_starter_is_noticed(void **state)
 
 	(void)state;
 	assert_int_equal(starter_fork(&s), 0);
-	assert_int_equal(starter_watcher(s, &fd, &pid), 0);
+	assert_int_equal(starter_start(s, START_WATCHER, &fd, &pid), 0);
 	starter = parent_of(pid);
 	end = open_pid(starter);
 	assert_int_equal(kill(starter, SIGKILL), 0);
 	await_end(end);
 	await_answer(fd); /* a watcher does not need it */
 	close(fd);
-	assert_int_equal(starter_watcher(s, &fd, &pid), -EPIPE);
+	assert_int_equal(starter_start(s, START_WATCHER, &fd, &pid), -EPIPE);
 	starter_free(s);
 }
 
@@ -274,7 +274,7 @@ static void test_starter_works_without_capabilities(void **state)
 		pid_t pid;
 		int fd;
 
-		if (cap_set_proc(none) != 0 || starter_fork(&s) != 0 || starter_watcher(s, &fd, &pid) != 0)
+		if (cap_set_proc(none) != 0 || starter_fork(&s) != 0 || starter_start(s, START_WATCHER, &fd, &pid) != 0)
 			_exit(1);
 		await_answer(fd);
 		close(fd);
