@@ -118,6 +118,11 @@ static bool same_time(const struct node_time *a, const struct node_time *b)
 	return a->seconds == b->seconds && a->nanoseconds == b->nanoseconds;
 }
 
+static bool same_identity(const struct identity *a, const struct identity *b)
+{
+	return a->len == b->len && memcmp(a->bytes, b->bytes, a->len) == 0;
+}
+
 /* What a row knows beside what a look at the name says.  A hash holds for the content that it was made of,
  * and that may be another as soon as the ctime moved, also when a change of mode or name explains it. */
 static void keep_marks(struct index_node *n, const struct index_node *before, unsigned changed, bool open)
@@ -127,7 +132,7 @@ static void keep_marks(struct index_node *n, const struct index_node *before, un
 	if (n->has_hash)
 		return; /* one of what the row describes now */
 	n->has_hash = before->has_hash && (changed & (ITEM_CONTENT | ITEM_MAYBE)) == 0 &&
-		      same_time(&n->state.ctime, &before->state.ctime);
+		      same_time(&n->state.ctime, &before->state.ctime) && same_identity(&n->id, &before->id);
 	memcpy(n->hash, before->hash, sizeof(n->hash));
 }
 

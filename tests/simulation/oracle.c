@@ -297,12 +297,16 @@ static bool decided_by_hash(struct oracle *o, const struct index_node *n, bool *
 /* What is wrong with an update of what was `e`; NULL: nothing. */
 static const char *misstated(struct oracle *o, const struct change *c, const struct entry *e)
 {
-	bool content = content_differs(o, e, c->node), meta = metadata_differs(&e->state, &c->node->state);
+	bool content = content_differs(o, e, c->node), meta = metadata_differs(&e->state, &c->node->state),
+	     by_hash;
 
 	if (!content && !meta && e->open == c->open && same_time(e->state.ctime, c->node->state.ctime))
 		return "nothing differs";
-	if (!content && !meta && decided_by_hash(o, c->node, &content))
-		meta = !content;
+	if (!content && decided_by_hash(o, c->node, &by_hash)) {
+		/* What else differs explains the ctime, so nobody asks; but what is known may be told. */
+		content = by_hash && (!meta || (c->changed & ITEM_CONTENT) != 0);
+		meta |= !by_hash;
+	}
 	if (content != !!(c->changed & ITEM_CONTENT))
 		return content ? "the content is another" : "the content is the same";
 	if (meta != !!(c->changed & ITEM_META))
