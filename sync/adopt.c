@@ -417,6 +417,11 @@ int adopt_request(struct watched *w, struct engine_request *request)
 	return 0;
 }
 
+bool adopt_has_begun(const struct watched *w)
+{
+	return w->adopt != NULL && w->adopt->begun;
+}
+
 void adopt_ready(struct watched *w, const struct observation *o)
 {
 	struct adopt *a = w->adopt;

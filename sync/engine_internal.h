@@ -279,6 +279,8 @@ int rules_walk(struct watched *watched, struct store_txn *txn);
  * confirm, do it; the request is answered later.  -EALREADY: the drive is not offline; -EBUSY: one is going;
  * -ESTALE: not what the last count gave. */
 int adopt_request(struct watched *w, struct engine_request *request);
+/* The new root is watched: until then what is told of a root is of the one before. */
+bool adopt_has_begun(const struct watched *w);
 void adopt_ready(struct watched *w, const struct observation *o);
 void adopt_observe(struct watched *w, const struct observation *o);
 int adopt_step(struct watched *w, bool *more);

@@ -403,7 +403,7 @@ void watched_observe(struct watched *w, const struct observation *o)
 		pass_observe_unwatched(w, o);
 		return;
 	case OBSERVED_ROOT_GONE:
-		if (w->machine != NULL || w->adopt != NULL)
+		if (w->machine != NULL || adopt_has_begun(w))
 			watched_offline(w, why_gone(o->error));
 		return;
 	case OBSERVED_REMOUNT:

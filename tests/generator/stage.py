@@ -14,7 +14,7 @@ from pathlib import Path
 
 import truth
 from connection import PATIENCE, Closed
-from harness import Daemon, build_dir, descendants
+from harness import Daemon, build_dir
 from replica import FILE_EVENTS, Ledger, Replica
 from script import DRIVER
 
@@ -42,7 +42,8 @@ class Side:
     def __init__(self, name, folder, root, settle):
         self.name = name
         folder.mkdir()
-        settings = {"backend": "auto" if name == RECONCILE else name, "settle": settle}
+        # Several daemons watch one drive, so none may keep its epoch there.
+        settings = {"backend": "auto" if name == RECONCILE else name, "settle": settle, "read_only": "yes"}
         self.daemon = Daemon(folder, {DRIVE: root}, settings={DRIVE: settings})
         self.replica = None
         self.stopped = set()
@@ -78,10 +79,10 @@ class Side:
     def pid_of(self, who):
         if self.daemon.process is None:
             return None
-        below = descendants(self.daemon.pid)
         if who == "daemon":
             return self.daemon.pid
-        return below[-1] if len(below) > 1 else None
+        watchers = self.daemon.processes("wakeline-watch")
+        return watchers[-1] if watchers else None
 
     def trouble(self, what, who):
         pid = self.pid_of(who)

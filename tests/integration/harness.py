@@ -70,6 +70,14 @@ def descendants(pid):
     return found
 
 
+def process_name(pid):
+    """What the kernel calls it; nothing when it has ended."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
 def wait_for_end(pid, patience=PATIENCE):
     """Return when a process that need not be our child has ended."""
     try:
@@ -218,7 +226,7 @@ class Daemon:
 
     def processes(self, name):
         """The pids of the daemon's processes that are called so (wakeline-watch, wakeline-files)."""
-        return [pid for pid in descendants(self.pid) if Path(f"/proc/{pid}/comm").read_text().strip() == name]
+        return [pid for pid in descendants(self.pid) if process_name(pid) == name]
 
     # Talking to it
 

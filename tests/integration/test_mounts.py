@@ -7,7 +7,7 @@ import time
 import unittest
 from pathlib import Path
 
-from harness import DaemonCase, descendants
+from harness import DaemonCase
 
 
 def run(*command):
@@ -365,7 +365,7 @@ class StateDirectoryTest(DaemonCase):
         self.daemon.start()
         self.replica().from_snapshot()
         ignored = set()
-        for info in Path(f"/proc/{descendants(self.daemon.pid)[-1]}/fdinfo").iterdir():
+        for info in Path(f"/proc/{self.daemon.processes('wakeline-watch')[-1]}/fdinfo").iterdir():
             for inode, mask in re.findall(r"fanotify ino:([0-9a-f]+).*ignored_mask:([0-9a-f]+)", info.read_text()):
                 if int(mask, 16):
                     ignored.add(int(inode, 16))

@@ -10,7 +10,7 @@ import unittest
 from pathlib import Path
 
 from connection import PATIENCE
-from harness import DaemonCase, descendants, program
+from harness import DaemonCase, program
 from workload import make_tree
 
 
@@ -187,7 +187,7 @@ class FirstIndexTest(RunCase):
 
     def priority(self):
         """The watcher's I/O priority as ionice(1) shows it."""
-        return subprocess.run(["ionice", "-p", str(descendants(self.daemon.pid)[-1])], capture_output=True, check=True,
+        return subprocess.run(["ionice", "-p", str(self.daemon.processes("wakeline-watch")[-1])], capture_output=True, check=True,
                               text=True).stdout.partition(":")[0].strip()
 
     @contextlib.contextmanager
@@ -209,7 +209,7 @@ class FirstIndexTest(RunCase):
 
     def wait_until_blocked(self):
         """The watcher cannot go on: its processor time stands still."""
-        watcher, before = descendants(self.daemon.pid)[-1], None
+        watcher, before = self.daemon.processes("wakeline-watch")[-1], None
         while before != (now := Path(f"/proc/{watcher}/schedstat").read_text().split()[0]):
             before = now
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -240,7 +240,7 @@ class FirstIndexTest(RunCase):
         began = time.monotonic()
         while time.monotonic() < began + 5:
             with contextlib.suppress(OSError):      # one that ends while we look
-                for pid in descendants(self.daemon.pid)[1:]:
+                for pid in self.daemon.processes("wakeline-watch"):
                     os.kill(pid, signal.SIGKILL)
                     killed.add(pid)
         self.assertGreaterEqual(len(killed), 2)
@@ -298,7 +298,7 @@ class InterruptedTest(RunCase):
     def test_a_queued_run_outlives_the_watcher(self):
         make_tree(self.root)
         replica = self.begin()
-        watcher = descendants(self.daemon.pid)[-1]
+        watcher = self.daemon.processes("wakeline-watch")[-1]
         os.kill(watcher, signal.SIGSTOP)
         _, queued = self.queue()
         os.kill(watcher, signal.SIGKILL)

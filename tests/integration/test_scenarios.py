@@ -134,7 +134,7 @@ class World:
 
     def watcher(self):
         """The process that watches the drive, which came last."""
-        return descendants(self.daemon.pid)[-1]
+        return self.daemon.processes("wakeline-watch")[-1]
 
     def let_watchers_go_on(self):
         if self.daemon is not None and self.daemon.process is not None:
