@@ -35,8 +35,9 @@ static bool is_excel_number(const char *name, size_t len)
 #define RULES (const struct temporary_rule[])
 
 const struct temporary_group temporary_groups[] = {
-	/* Swap files, backups while a file is written, and the file that tries whether one can be made. */
-	{"vim", RULES{{".*.sw[a-p]", NULL}, {".sw[a-p]", NULL}, {"4913", NULL}, {"*~", NULL}, {NULL, NULL}}},
+	/* Swap files, and backups while a file is written.  The file `4913`, by which it tries whether one
+	 * can be made, is gone at once, and might be somebody's. */
+	{"vim", RULES{{".*.sw[a-p]", NULL}, {".sw[a-p]", NULL}, {"*~", NULL}, {NULL, NULL}}},
 	/* Auto-save files, lock links, backups. */
 	{"emacs", RULES{{"#*#", NULL}, {".#*", NULL}, {"*~", NULL}, {NULL, NULL}}},
 	{"gnome", RULES{{".goutputstream-*", NULL}, {"*~", NULL}, {NULL, NULL}}},

@@ -160,7 +160,7 @@ static void test_temporary_files_are_told_from_documents(void **state)
 	} cases[] = {
 		{"notes.txt~", true},
 		{".notes.txt.swp", true},
-		{"4913", true},
+		{"4913", false},
 		{"#notes.txt#", true},
 		{".#notes.txt", true},
 		{".goutputstream-AB12CD", true},
