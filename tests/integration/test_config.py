@@ -1,6 +1,7 @@
 """Configurations that cannot be served: one clear line that names the thing and what to do, and a non-zero exit."""
 import os
 import random
+import shutil
 import socket
 import stat
 import subprocess
@@ -210,7 +211,7 @@ class OfflineTest(DaemonCase):
         self.daemon.start()
         self.replica().from_snapshot()
         self.daemon.stop()
-        self.root.rmdir()
+        shutil.rmtree(self.root)
         self.daemon.log.write_text("")
         self.daemon.start()
         self.daemon.wait_for_log("drive music is offline: ")

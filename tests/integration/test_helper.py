@@ -25,10 +25,9 @@ class HelperCase(DaemonCase):
 
     def held_epoch(self):
         """The epoch of the stream, once the drive holds it."""
-        epoch = self.daemon.status(self.drive)["epoch"]
-        self.wait(lambda: self.epoch_file().exists() and self.epoch_file().read_text() == f"{epoch}\n",
-                  f"epoch {epoch} on the drive")
-        return epoch
+        self.wait(lambda: self.epoch_file().exists() and
+                  self.epoch_file().read_text() == f"{self.daemon.status(self.drive)['epoch']}\n", "the epoch on the drive")
+        return int(self.epoch_file().read_text())
 
     def wait_for_log(self, text, count=1):
         self.wait(lambda: self.daemon.log.read_text().count(text) >= count, text)
