@@ -3,8 +3,10 @@ import hashlib
 import os
 import shutil
 import subprocess
+import time
 import unittest
 
+from connection import PATIENCE
 from harness import DaemonCase, LONG
 from replica import FILE_EVENTS
 
@@ -30,7 +32,8 @@ class HashCase(DaemonCase):
 
     def await_hash(self, name):
         """Until the index knows the hash of a file: its entry in a snapshot has it."""
-        for _ in range(3000):
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
             replica = self.replica().from_snapshot()
             replica.settle()    # the snapshot may be one that was made for another client a moment ago
             item = replica.tree.find(name.encode()).item

@@ -3,8 +3,10 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 import unittest
 
+from connection import PATIENCE
 from harness import DaemonCase, wait_for_end
 from replica import parse_cursor
 
@@ -17,11 +19,11 @@ class HelperCase(DaemonCase):
 
     def wait(self, condition, what):
         """Let the daemon do something between two looks: it answers a status."""
-        for _ in range(5000):
-            if condition():
-                return
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            if time.monotonic() > deadline:
+                self.fail(f"never seen: {what}\n{self.daemon.log_tail()}")
             self.daemon.status(self.drive)
-        self.fail(f"never seen: {what}\n{self.daemon.log_tail()}")
 
     def held_epoch(self):
         """The epoch of the stream, once the drive holds it."""
