@@ -77,7 +77,7 @@ class LimitTest(DaemonCase):
         self.assert_truth(replica)
 
     def test_a_barrier_looks_where_nothing_is_watched(self):
-        self.daemon.settings[self.drive] = {"watch": "inotify", "poll_interval": "24h"}
+        self.daemon.settings[self.drive] = {"read_only": "yes", "watch": "inotify", "poll_interval": "24h"}
         self.daemon.write_config()
         make_tree(self.root, 40, 1)
         replica = self.begin(20)
@@ -96,7 +96,7 @@ class LimitTest(DaemonCase):
         self.assert_truth(replica)
 
     def test_once_recovered_it_is_watched(self):
-        self.daemon.settings[self.drive] = {"watch": "inotify", "poll_interval": "24h"}
+        self.daemon.settings[self.drive] = {"read_only": "yes", "watch": "inotify", "poll_interval": "24h"}
         self.daemon.write_config()
         make_tree(self.root, 40, 1)
         replica = self.begin(20)
