@@ -47,6 +47,7 @@ void drive_reset(struct drive *d)
 {
 	clear_asks(d);
 	walk_clear(d);
+	closed_clear(d);
 	d->lost_count = 0;
 	debounce_clear(&d->debounce);
 	open_files_deinit(&d->open);
@@ -248,7 +249,7 @@ static int observe_looked(struct drive *d, const struct observation *o, uint64_t
 		if (o->error == -ESTALE || o->error == -ENOENT || o->error == -ENOTDIR)
 			r = observe_vanished(d, o, now_ms);
 		force_looked(d, o, a);
-		walk_looked(d, a->walk, o->error);
+		walk_looked(d, a->walk, o);
 		break;
 	case ASK_HASH:
 		break;
@@ -438,6 +439,8 @@ int drive_step(struct drive *d, struct store_txn *txn, uint64_t now_ms, bool *mo
 		r = pay_open_files(d);
 	if (r == 0)
 		r = walk_step(d);
+	if (r == 0)
+		r = closed_settle(d);
 	drop_answered(d);
 	d->txn = NULL;
 	*more = !TAILQ_EMPTY(&d->debounce.due) || d->walk_ready;
@@ -463,19 +466,20 @@ uint64_t drive_deadline(const struct drive *d)
 
 int drive_reconcile(struct drive *d, struct store_txn *txn, uint64_t node)
 {
+	bool whole = node == 0 || node == d->options.root;
 	struct file_id dir;
 	int r;
 
 	if (walk_reconciling(d))
 		return -EBUSY;
 	d->txn = txn;
-	r = drive_node_id(d, node == 0 ? d->options.root : node, &dir);
+	r = drive_node_id(d, whole ? d->options.root : node, &dir);
 	d->txn = NULL;
 	if (r != 0)
 		return r < 0 ? r : -ENOENT;
-	if (node == 0 || node == d->options.root)
+	if (whole)
 		d->unwatched_count = 0; /* all will be told again */
-	return walk_begin(d, &dir);
+	return walk_begin(d, &dir, whole);
 }
 
 int drive_reconcile_unwatched(struct drive *d, struct store_txn *txn)

@@ -52,6 +52,9 @@ struct drive_output {
 	/* A subtree that arrived could not be read as a whole, and no walk of drive_reconcile() is there to
 	 * say so. */
 	void (*missed)(void *context, int error);
+	/* Of the directories that may not be read, and of which one of the above has told, only `left` are
+	 * left, one of them `node`; with 0 nothing is missing any more.  NULL: nobody wants to know. */
+	void (*mended)(void *context, uint64_t left, uint64_t node);
 };
 
 struct drive_options {

@@ -7,6 +7,7 @@
  *   outcome.c   what becomes of one name; row.c  its row; removal.c  what goes
  *   emit.c      paths, revisions, the changes that are handed out
  *   hashing.c   what only its ctime gives away
+ *   closed.c    directories that may not be read
  *   walk.c      subtrees that are compared: reconcile, and what arrived as one
  */
 #pragma once
@@ -49,6 +50,7 @@ struct scan {
 	bool compare; /* the index may hold children that are not there any more; a first index spares itself
 			 the look */
 	bool ended, unwatched;
+	bool known_closed; /* it could not be read before this scan either */
 	int error;
 	uint64_t began;     /* arrivals when it began */
 	size_t outstanding; /* entries that are still held */
@@ -67,6 +69,7 @@ struct todo_dir {
 enum walk_phase { WALK_SCANNING, WALK_BARRIER, WALK_UNSEEN, WALK_SETTLING };
 struct walk {
 	struct walk *next;
+	bool whole;     /* of the whole drive */
 	bool reconcile; /* one that drive_reconcile() began; else a subtree that arrived */
 	bool shallow;   /* it does not descend into what the index knows */
 	enum walk_phase phase;
@@ -81,10 +84,21 @@ struct walk {
 	uint64_t began; /* the arrival that it belongs to, for drive_passed() */
 	uint64_t entries, changes;
 	int error;
+	bool other;       /* not only directories that are remembered as closed */
 	unsigned rate;    /* entries a second; 0: as fast as it goes */
 	bool resting;     /* it is ahead of its rate, and asks for nothing until `paid_ms` */
 	uint64_t paid_ms; /* at its rate what it took lasts until then */
 	uint64_t owed;    /* and so much more: entries, times 1000 */
+};
+
+/* Directories that may not be read. */
+struct closed {
+	struct file_id *dirs;
+	size_t count;
+	bool told;  /* that not everything could be read */
+	bool fewer; /* than were told */
+	bool other; /* something else was missed as well, which only a run makes good */
+	bool doubt; /* one of them may be deleted */
 };
 
 /* A node that stands at its swap name for a moment. */
@@ -106,6 +120,7 @@ struct drive {
 	struct walk *walks;
 	struct todo_dir *unwatched; /* directories in which changes are not seen; perhaps twice the same */
 	size_t unwatched_count, unwatched_room;
+	struct closed closed;
 	struct walk *arrivals; /* takes what arrives in the step that runs */
 	bool walk_ready;       /* an answer came in: walk_step() has something to do */
 	struct file_id
@@ -235,10 +250,20 @@ int emit_hides(struct drive *d, const struct held *h, bool *hides);
 int emit_border(struct drive *d, uint64_t dir, uint64_t parent, const char *name, size_t name_len,
 		bool *crosses);
 
+/* closed.c */
+/* This directory may not be read.  False: it cannot be remembered. */
+bool closed_note(struct drive *d, const struct file_id *dir);
+bool closed_has(const struct drive *d, const struct file_id *dir);
+/* It was read, or is no more. */
+void closed_forget(struct drive *d, const struct file_id *dir);
+/* Tell when some of them have been read since.  Called at the end of a step. */
+int closed_settle(struct drive *d);
+void closed_clear(struct drive *d);
+
 /* walk.c */
 /* The directory at h came with what is in it. */
 int walk_arrived(struct drive *d, const struct held *h);
-int walk_begin(struct drive *d, const struct file_id *dir);
+int walk_begin(struct drive *d, const struct file_id *dir, bool whole);
 /* One of the directories in which changes are not seen. */
 int walk_begin_unwatched(struct drive *d);
 void walk_pace(struct drive *d, unsigned rate);
@@ -258,7 +283,7 @@ void walk_unlisted(struct drive *d, uint32_t request);
 void walk_scan_began(struct drive *d, uint32_t request);
 void walk_scan_ended(struct drive *d, uint32_t request, int error);
 void walk_barrier(struct drive *d, uint32_t request);
-void walk_looked(struct drive *d, struct walk *w, int error);
+void walk_looked(struct drive *d, struct walk *w, const struct observation *looked);
 /* Go on: finished scans, next requests, phases. */
 int walk_step(struct drive *d);
 bool walk_passed(const struct drive *d, uint64_t mark);

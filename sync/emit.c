@@ -396,8 +396,10 @@ int emit_deleted(struct drive *d, uint64_t node)
 	n.name = "";
 	n.target = NULL;
 	n.name_len = n.target_len = 0;
-	if (n.state.kind == NODE_DIR)
+	if (n.state.kind == NODE_DIR) {
 		drive_forget_dir(d);
+		d->closed.doubt = true;
+	}
 	open_files_forget(&d->open, node);
 	told = !below && !n.hidden;
 	stamp(d, told, &n.rev_epoch, &n.rev_seq);

@@ -94,7 +94,7 @@ int outcome_same(struct drive *d, struct held *h, const struct index_node *n)
 		if (r == 0)
 			r = outcome_for_links(d, h, &is);
 	}
-	if (r == 0 && h->scan == 0 && may_be_another(d, h))
+	if (r == 0 && h->scan == 0 && (may_be_another(d, h) || closed_has(d, &h->id)))
 		return walk_arrived(d, h);
 	return r == 0 ? walk_applied(d, h, is.node, WALK_KNOWN) : r;
 }
@@ -131,6 +131,7 @@ int outcome_replaced(struct drive *d, struct held *h, uint64_t occupant, unsigne
 		r = emit_nothing(d, &is);
 	}
 	drive_forget_dir(d);
+	d->closed.doubt |= held_is_dir(h);
 	if (r == 0)
 		r = outcome_for_links(d, h, &is);
 	if (r == 0 && linked)
@@ -192,7 +193,8 @@ int outcome_moved(struct drive *d, struct held *h, uint64_t parent)
 			d,
 			&is.id); /* seen before the other name went, and perhaps before it was written to */
 	detector_release(d, h);
-	if (r == 0 && held_is_dir(h) && h->scan == 0 && (walk_reconciling(d) || held_is_weak(d, h)))
+	if (r == 0 && held_is_dir(h) && h->scan == 0 &&
+	    (walk_reconciling(d) || held_is_weak(d, h) || closed_has(d, &h->id)))
 		return walk_arrived(
 			d,
 			h); /* perhaps out of a part that the run has not reached into one that it has left */

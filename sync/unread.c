@@ -79,6 +79,9 @@ void unread_explain(const struct unread *u, int error, char out[UNREAD_TEXT_MAX]
 		snprintf(out, UNREAD_TEXT_MAX,
 			 "cannot watch %s: raise the sysctl fs.inotify.max_user_watches, then trigger a run",
 			 which);
+	else if (error == -EACCES) /* sync/closed.c */
+		snprintf(out, UNREAD_TEXT_MAX, "cannot read %s: it is read as soon as its rights allow it",
+			 which);
 	else
 		snprintf(out, UNREAD_TEXT_MAX, "cannot read %s: mend that, then trigger a run", which);
 }

@@ -124,11 +124,14 @@ int walk_arrived(struct drive *d, const struct held *h)
 	return push_dir(d->arrivals, &h->id, true);
 }
 
-int walk_begin(struct drive *d, const struct file_id *dir)
+int walk_begin(struct drive *d, const struct file_id *dir, bool whole)
 {
 	struct walk *w = walk_new(d, true);
 
-	return w == NULL ? -ENOMEM : push_dir(w, dir, true);
+	if (w == NULL)
+		return -ENOMEM;
+	w->whole = whole;
+	return push_dir(w, dir, true);
 }
 
 static int compare_dirs(const void *a, const void *b)
@@ -291,6 +294,10 @@ void walk_scan_ended(struct drive *d, uint32_t request, int error)
 	s->ended = true;
 	s->unwatched = error == -ENOSPC;
 	s->error = s->unwatched ? 0 : error;
+	s->known_closed = closed_has(d, &s->dir);
+	/* At once: what opens it again may be observed before the next step. */
+	if (error == -EACCES)
+		closed_note(d, &s->dir);
 	d->walk_ready = true;
 }
 
@@ -309,11 +316,25 @@ static bool means_gone(int error)
 	return error == -ESTALE || error == -ENOENT || error == -ENOTDIR;
 }
 
-void walk_looked(struct drive *d, struct walk *w, int error)
+/* What is told first is what somebody has to do something about. */
+static void note_error(struct walk *w, int error, bool other)
+{
+	if (w->error == 0 || (other && !w->other))
+		w->error = error;
+	w->other |= other;
+}
+
+/* It is kept as it is, and the walk says that it is not complete. */
+static void fail(struct drive *d, struct walk *w, const struct file_id *dir, int error)
+{
+	note_error(w, error, error != -EACCES || !closed_note(d, dir));
+}
+
+void walk_looked(struct drive *d, struct walk *w, const struct observation *looked)
 {
 	w->looks--;
-	if (error != 0 && !means_gone(error) && w->error == 0)
-		w->error = error; /* kept as it is, and the run says that it is not complete */
+	if (looked->error != 0 && !means_gone(looked->error))
+		fail(d, w, &looked->dir, looked->error);
 	d->walk_ready = true;
 }
 
@@ -379,10 +400,10 @@ static int scan_failed(struct drive *d, const struct scan *s)
 {
 	uint64_t dir;
 	int r = drive_dir_node(d, &s->dir, &dir);
+	bool told = s->known_closed && !s->walk->reconcile;
 
-	if (s->walk->error == 0)
-		s->walk->error = s->error;
-	if (r == 0 && d->options.output.unreadable != NULL)
+	fail(d, s->walk, &s->dir, s->error);
+	if (r == 0 && !told && d->options.output.unreadable != NULL)
 		d->options.output.unreadable(d->options.output.context, dir, s->error);
 	return r < 0 ? r : 0;
 }
@@ -397,6 +418,8 @@ static int finish_scans(struct drive *d, bool *more)
 		if (!s->ended || s->outstanding > 0)
 			continue;
 		r = s->error != 0 && !means_gone(s->error) ? scan_failed(d, s) : 0;
+		if (s->error == 0 || means_gone(s->error))
+			closed_forget(d, &s->dir);
 		if (s->error == 0 && s->compare)
 			r = collect_unseen(d, s);
 		if (r == 0 && s->error == 0)
@@ -515,18 +538,21 @@ static int look_more(struct drive *d, struct walk *w)
 
 static void finish(struct drive *d, struct walk *w)
 {
-	bool reconcile = w->reconcile, told = false;
+	bool reconcile = w->reconcile, told = false, other = w->other, whole = w->whole;
 	uint64_t entries = w->entries, changes = w->changes;
 	int error = w->error;
 
 	for (struct walk *run = d->walks; !reconcile && run != NULL; run = run->next) {
 		if (run->reconcile) { /* what it found to be new belongs to it */
 			run->entries += entries;
-			run->error = run->error == 0 ? error : run->error;
+			if (error != 0)
+				note_error(run, error, other);
 			told = true;
 		}
 	}
 	walk_free(d, w);
+	d->closed.other = other || (d->closed.other && !whole);
+	d->closed.told |= error != 0;
 	if (reconcile)
 		d->options.output.reconciled(d->options.output.context, entries, changes, error);
 	else if (error != 0 && !told)

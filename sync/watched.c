@@ -125,6 +125,22 @@ static void on_missed(void *context, int error)
 	watched_settle_state(w);
 }
 
+/* What a run in progress found is the run's to tell. */
+static void on_mended(void *context, uint64_t left, uint64_t node)
+{
+	struct watched *w = context;
+	struct store_txn *txn = engine_txn(w->engine);
+
+	w->unread = (struct unread){0};
+	if (left > 0 && txn != NULL)
+		unread_note(&w->unread, txn, node, -EACCES);
+	w->unread.count = left;
+	w->incomplete &= left > 0;
+	w->pass.complete |= left == 0;
+	unread_explain(&w->unread, -EACCES, w->incomplete_why);
+	watched_settle_state(w);
+}
+
 /* State. */
 
 /* What is wrong is said again when the reason changes, though not for each of ten thousand directories; that
@@ -284,7 +300,8 @@ static int make_machine(struct watched *w, bool weak_ids)
 			   .next_rev = on_next_rev,
 			   .reconciled = on_reconciled,
 			   .unreadable = on_unreadable,
-			   .missed = on_missed},
+			   .missed = on_missed,
+			   .mended = on_mended},
 	};
 
 	w->machine_life++;

@@ -15,6 +15,10 @@
  * that only moved, and what happened to it outside was not seen: then everything must be compared, and
  * OVERFLOW says so.
  *
+ * A directory that may not be read any more, or lies where nobody gets to, loses its watch: what happens in
+ * it cannot be looked at.  OVERFLOW says so once, and the daemon scans it again when its rights change, which
+ * places a watch first.
+ *
  * When the kernel allows no more watches, the directories without one are counted and the daemon is told: it
  * then scans everything again and again, and each scan tries to place the watch. */
 #include <dirent.h>
@@ -485,6 +489,20 @@ static int look_at(struct inotify_instance *in, const struct batch_name *n)
 	return 0;
 }
 
+/* The name's directory may not be searched. */
+static void give_up(struct inotify_instance *in, const struct batch_name *name)
+{
+	struct tree_node *n = inotify_tree_by_id(&in->tree, &in->batch.dirs[name->dir].id);
+
+	if (n == in->tree.root)
+		in->base.check = true;
+	if (n == NULL || n == in->tree.root || n->wd == TREE_UNWATCHED)
+		return;
+	inotify_rm_watch(in->base.fd, n->wd);
+	inotify_tree_watch(&in->tree, n, TREE_UNWATCHED);
+	say_overflow(in);
+}
+
 /* Look at all names that still wait.  Returns how many must wait on; *progress: something was found. */
 static size_t look_at_all(struct inotify_instance *in, bool *progress)
 {
@@ -505,6 +523,8 @@ static size_t look_at_all(struct inotify_instance *in, bool *progress)
 		*progress |= r == 0;
 		if (r == -EIO || r == -ENOMEM || r == -EMFILE || r == -ENFILE)
 			say_overflow(in);
+		if (r == -EACCES)
+			give_up(in, &in->batch.names[i]);
 	}
 	close_dirs(in); /* what could be opened may lie elsewhere in the next round */
 	return waiting;

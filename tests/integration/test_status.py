@@ -1,5 +1,6 @@
 """What the HTTP interface tells of drives and runs, and whom."""
 import os
+import subprocess
 import unittest
 
 from harness import DaemonCase
@@ -179,6 +180,62 @@ class UnprivilegedTest(DaemonCase):
         self.assertEqual(self.wait_for_state("live")["why"], backend)
         self.assertEqual(self.daemon.log.read_text().count("drive music is live"), 2)
 
+    def test_a_directory_that_becomes_readable_is_read_by_itself(self):
+        closed = self.root / "album 0" / "closed"
+        closed.mkdir(mode=0o700)
+        (closed / "deep").mkdir()
+        self.daemon.start()
+        self.assertIn("cannot read album 0/closed (Permission denied)", self.wait_for_state("degraded")["why"])
+        replica = self.replica().from_snapshot()
+        self.assertIsNotNone(replica.tree.find(b"album 0/closed"))
+        (closed / "deep" / "song").write_text("la")
+        closed.chmod(0o755)
+        replica.until(lambda item: item.get("path") == "album 0/closed/deep/song")
+        self.assertNotIn("cannot read", self.wait_for_state("live")["why"])
+        (closed / "deep" / "another song").write_text("la la")      # by its own watch
+        replica.until(lambda item: item.get("path") == "album 0/closed/deep/another song")
+        self.assert_truth(replica)
+        self.assertEqual(self.daemon.status("music")["last_run"]["trigger"], "first_index")    # and no run
+
+    def test_the_drive_is_whole_again_when_the_last_one_opens_or_goes(self):
+        for name in ("one", "two", "three"):
+            (self.root / name).mkdir(mode=0o700)
+        self.daemon.start()
+        self.wait_for_status(lambda status: "and 2 more directories" in status.get("why", ""))
+        (self.root / "one").chmod(0o755)
+        self.wait_for_status(lambda status: "and 1 more directory" in status.get("why", ""))
+        (self.root / "two").rmdir()
+        self.wait_for_status(lambda status: "cannot read three (Permission denied)" in status.get("why", ""))
+        os.chown(self.root / "three", 65534, 65534)
+        self.wait_for_state("live")
+        self.assert_truth(self.replica().from_snapshot())
+
+    def test_an_acl_opens_a_directory(self):
+        closed = self.root / "closed"
+        closed.mkdir(mode=0o700)
+        self.daemon.start()
+        self.wait_for_state("degraded")
+        if subprocess.run(["setfacl", "-m", "u:65534:rx", str(closed)], check=False).returncode != 0:
+            self.skipTest("no ACLs here")
+        self.wait_for_state("live")
+
+    def test_what_happens_where_the_right_was_lost_is_found_when_it_is_back(self):
+        self.daemon.start()
+        self.wait_for_state("live")
+        replica = self.replica().from_snapshot()
+        folder = self.root / "album 1"
+        before = set(replica.tree.find(b"album 1").children)
+        folder.chmod(0)
+        os.rename(folder / os.listdir(folder)[0], folder / "renamed unseen")
+        (folder / "made unseen").write_text("la")
+        self.assertIn("cannot read album 1 (Permission denied)", self.wait_for_state("degraded")["why"])
+        replica.settle()
+        self.assertEqual(before, set(replica.tree.find(b"album 1").children))
+        folder.chmod(0o755)
+        replica.until(lambda item: item.get("path") == "album 1/made unseen")
+        self.wait_for_state("live")
+        self.assert_truth(replica)
+
     def test_what_cannot_be_read_is_named(self):
         for name in ("album 0/closed", "album 0/closed/in it", "album 1/caf\udce9", "album 2/closed"):
             (self.root / name).mkdir()
@@ -189,7 +246,7 @@ class UnprivilegedTest(DaemonCase):
         (self.root / "album 2/closed").chmod(0)
         self.trigger()
         status = self.wait_for_status(lambda status: "and 2 more directories" in status.get("why", ""))
-        self.assertIn("and 2 more directories (Permission denied): mend that", status["last_run"]["error"])
+        self.assertIn("and 2 more directories (Permission denied): it is read as soon", status["last_run"]["error"])
         self.assertRegex(self.daemon.log.read_text(), "run 2 .manual. failed: .*; cannot read album ./c.* and 2 more")
 
 

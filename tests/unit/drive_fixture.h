@@ -43,6 +43,8 @@ struct fixture {
 	bool no_helper;
 	int reconciled; /* times */
 	int error;
+	int mended; /* times, and how many directories were left */
+	uint64_t left;
 };
 
 static inline struct file_id id(uint64_t inode)
@@ -150,6 +152,15 @@ static inline void on_missed(void *context, int error)
 	f->error = error;
 }
 
+static inline void on_mended(void *context, uint64_t left, uint64_t node)
+{
+	struct fixture *f = context;
+
+	assert_int_equal(left > 0, node != 0);
+	f->mended++;
+	f->left = left;
+}
+
 /* Fixture. */
 
 static inline void begin(struct fixture *f)
@@ -172,7 +183,8 @@ static inline int setup_with(void **state, const struct rules *rules)
 						   .change = on_change,
 						   .next_rev = on_next_rev,
 						   .reconciled = on_reconciled,
-						   .missed = on_missed}};
+						   .missed = on_missed,
+						   .mended = on_mended}};
 	struct store_options store = {.directory = f->directory, .no_sync = true, .max_bytes = 1 << 28};
 	struct file_id root_id = id(ROOT);
 	struct index_node root;

@@ -440,6 +440,115 @@ static void test_what_is_not_watched_is_compared_alone_until_it_is(void **state)
 	assert_told(f, "");
 }
 
+/* A run after which the directories `seen` (8) and `unseen` (9) could not be read, for these reasons. */
+static void run_into(struct fixture *f, int seen_error, int unseen_error)
+{
+	SEE(f, ROOT, "seen", FRESH_DIR(8));
+	SEE(f, ROOT, "unseen", FRESH_DIR(9));
+	SEE(f, 9, "f", .inode = 10);
+	settle(f);
+	text_clear(&f->told);
+	assert_int_equal(drive_reconcile(f->drive, f->txn, 0), 0);
+	step_at(f, f->now);
+	answer_scan(f, ROOT, 0);
+	for (int i = 0; i < 2; i++) {
+		uint64_t dir = file_id_inode(&f->asked[0].dir);
+
+		answer_scan(f, dir, dir == 9 ? unseen_error : seen_error);
+	}
+	assert_int_equal(f->reconciled, 1);
+	assert_true(f->error != 0 && (f->error == seen_error || f->error == unseen_error));
+	assert_int_equal(f->mended, 0);
+	assert_told(f, "");
+}
+
+static void test_a_closed_directory_is_scanned_when_its_rights_change(void **state)
+{
+	struct fixture *f = *state;
+	struct asked a;
+
+	run_into(f, 0, -EACCES);
+	SEE(f, ROOT, "unseen", DIR(9), .mode = 0755);
+	settle(f);
+	a = take_asked(f, 's');
+	assert_int_equal(file_id_inode(&a.dir), 9);
+	scan_marker(f, OBSERVED_SCAN_BEGIN, &a, 0);
+	SEE(f, 9, "f", .inode = 10, .flags = OBSERVED_LISTED);
+	SEE(f, 9, "new", .inode = 11, .flags = OBSERVED_LISTED);
+	scan_marker(f, OBSERVED_SCAN_END, &a, 0);
+	step_at(f, f->now);
+	assert_told(f, "updated unseen meta\ncreated unseen/new\n");
+	assert_int_equal(f->mended, 1);
+	assert_int_equal(f->left, 0);
+	SEE(f, ROOT, "unseen", DIR(9), .mode = 0700);
+	settle(f);
+	assert_int_equal(f->asked_count, 0);
+}
+
+static void test_a_closed_directory_that_stays_closed_is_not_mended(void **state)
+{
+	struct fixture *f = *state;
+
+	run_into(f, 0, -EACCES);
+	f->error = 0;
+	SEE(f, ROOT, "unseen", DIR(9)); /* an ACL, which shows in its ctime alone */
+	settle(f);
+	answer_scan(f, 9, -EACCES);
+	assert_int_equal(f->mended, 0);
+	assert_int_equal(f->error, -EACCES);
+}
+
+static void test_of_closed_directories_those_that_are_left_are_told(void **state)
+{
+	struct fixture *f = *state;
+
+	run_into(f, -EACCES, -EACCES);
+	SEE(f, ROOT, "seen", DIR(8), .mode = 0755);
+	settle(f);
+	answer_scan(f, 8, 0);
+	assert_int_equal(f->mended, 1);
+	assert_int_equal(f->left, 1);
+	gone(f, ROOT, "unseen");
+	settle(f);
+	assert_int_equal(f->mended, 2);
+	assert_int_equal(f->left, 0);
+}
+
+static void test_what_else_was_missed_is_found_by_a_run_alone(void **state)
+{
+	struct fixture *f = *state;
+
+	run_into(f, -EIO, -EACCES);
+	SEE(f, ROOT, "unseen", DIR(9), .mode = 0755);
+	settle(f);
+	answer_scan(f, 9, 0);
+	assert_int_equal(f->mended, 0);
+}
+
+static void test_a_directory_that_opens_during_the_run_is_mended_after_it(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t other;
+
+	SEE(f, ROOT, "seen", FRESH_DIR(8));
+	SEE(f, ROOT, "unseen", FRESH_DIR(9));
+	settle(f);
+	assert_int_equal(drive_reconcile(f->drive, f->txn, 0), 0);
+	step_at(f, f->now);
+	answer_scan(f, ROOT, 0);
+	other = file_id_inode(&f->asked[1].dir);
+	answer_scan(f, file_id_inode(&f->asked[0].dir), -EACCES);
+	SEE(f, ROOT, other == 8 ? "unseen" : "seen", DIR(other == 8 ? 9 : 8), .mode = 0755);
+	settle(f);
+	answer_scan(f, other, 0);
+	assert_int_equal(f->mended, 0);
+	answer_scan(f, other == 8 ? 9 : 8, 0);
+	assert_int_equal(f->reconciled, 1);
+	assert_int_equal(f->error, -EACCES);
+	assert_int_equal(f->mended, 1);
+	assert_int_equal(f->left, 0);
+}
+
 static void test_the_first_index_is_silent(void **state)
 {
 	struct fixture *f = *state;
@@ -563,6 +672,11 @@ int main(void)
 		TEST(test_an_unlisted_name_is_deleted_only_after_a_look),
 		TEST(test_an_unreadable_directory_deletes_nothing),
 		TEST(test_what_is_not_watched_is_compared_alone_until_it_is),
+		TEST(test_a_closed_directory_is_scanned_when_its_rights_change),
+		TEST(test_a_closed_directory_that_stays_closed_is_not_mended),
+		TEST(test_of_closed_directories_those_that_are_left_are_told),
+		TEST(test_what_else_was_missed_is_found_by_a_run_alone),
+		TEST(test_a_directory_that_opens_during_the_run_is_mended_after_it),
 		TEST(test_the_first_index_is_silent),
 		TEST(test_a_walk_with_a_rate_rests_between_directories),
 		TEST(test_a_walk_without_its_rate_rests_no_more),
