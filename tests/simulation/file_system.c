@@ -212,9 +212,37 @@ int fs_chmod(struct file_system *fs, struct fs_place at, uint16_t mode)
 	if (fs->inodes[inode].kind == FS_SYMLINK)
 		return -EOPNOTSUPP;
 	fs->inodes[inode].mode = mode;
+	fs->inodes[inode].shut = false;
 	touch(fs, inode, false);
 	tell(fs, FS_ATTRIB, at, inode);
 	return 0;
+}
+
+int fs_shut(struct file_system *fs, struct fs_place at)
+{
+	uint16_t inode = fs_at(fs, at);
+	int r = inode != 0 && fs->inodes[inode].kind != FS_DIR ? -ENOTDIR : fs_chmod(fs, at, 0);
+
+	if (r == 0)
+		fs->inodes[inode].shut = true;
+	return r;
+}
+
+bool fs_any_shut(const struct file_system *fs)
+{
+	for (unsigned i = FS_ROOT; i <= fs->top; i++) {
+		if (fs->inodes[i].kind == FS_DIR && fs->inodes[i].shut)
+			return true;
+	}
+	return false;
+}
+
+void fs_open_all(struct file_system *fs)
+{
+	for (unsigned i = FS_ROOT; i <= fs->top; i++) {
+		if (fs->inodes[i].kind == FS_DIR && fs->inodes[i].shut)
+			fs_chmod(fs, fs->inodes[i].at, 0755);
+	}
 }
 
 int fs_chown(struct file_system *fs, struct fs_place at, uint32_t uid)

@@ -35,6 +35,7 @@ struct fs_inode {
 	int64_t mtime, ctime, birth; /* nanoseconds */
 	uint8_t target;
 	uint32_t content;   /* which content: each one there ever was has its number */
+	bool shut;          /* a directory that may not be listed */
 	bool linked;        /* has, or had, more than one name */
 	bool blind;         /* changed under a name that was gone when it was looked at; see watcher.c */
 	bool was_blind;     /* … or has ever been */
@@ -99,6 +100,7 @@ int fs_write(struct file_system *fs, struct fs_place at, uint64_t size);
 int fs_append(struct file_system *fs, struct fs_place at, uint64_t size);
 int fs_truncate(struct file_system *fs, struct fs_place at, uint64_t size);
 int fs_chmod(struct file_system *fs, struct fs_place at, uint16_t mode);
+int fs_shut(struct file_system *fs, struct fs_place at);
 int fs_chown(struct file_system *fs, struct fs_place at, uint32_t uid);
 int fs_utime(struct file_system *fs, struct fs_place at, int64_t seconds);
 int fs_forge(struct file_system *fs, struct fs_place at);
@@ -116,3 +118,6 @@ int fs_remove_tree(struct file_system *fs, struct fs_place at);
 int fs_open(struct file_system *fs, struct fs_place at, unsigned writer);
 int fs_feed(struct file_system *fs, unsigned writer, uint64_t size);
 int fs_close(struct file_system *fs, unsigned writer);
+/* Everything may be listed again. */
+void fs_open_all(struct file_system *fs);
+bool fs_any_shut(const struct file_system *fs);

@@ -101,7 +101,7 @@ static const struct choice operations[] = {
 	{ACT_FIFO, 1, FS_FREE, true},      {ACT_REMOVE, 5, FS_DIR, false},   {ACT_REMOVE, 3, FS_FREE, false},
 	{ACT_SAVE, 4, FS_FILE, false},     {ACT_TREE, 5, FS_FREE, true},     {ACT_OPEN, 4, FS_FILE, false},
 	{ACT_FORGE, 3, FS_FILE, false},    {ACT_ACL, 3, FS_FREE, false},     {ACT_OPEN, 2, FS_FREE, true},
-	{ACT_FEED, 5, FS_FREE, true},      {ACT_CLOSE, 4, FS_FREE, true},
+	{ACT_FEED, 5, FS_FREE, true},      {ACT_CLOSE, 4, FS_FREE, true},    {ACT_SHUT, 3, FS_DIR, false},
 };
 
 static void generate_operation(struct action *a, const struct world *w, struct random *r)

@@ -62,6 +62,8 @@ static int operate_at(struct file_system *fs, const struct action *a, struct fs_
 		return fs_forge(fs, at);
 	case ACT_ACL:
 		return fs_acl(fs, at);
+	case ACT_SHUT:
+		return fs_shut(fs, at);
 	case ACT_MKDIR:
 		return fs_mkdir(fs, at);
 	case ACT_RMDIR:

@@ -19,6 +19,7 @@ static const struct {
 	[ACT_UTIME] = {"utime", A | N},
 	[ACT_FORGE] = {"forge", A},
 	[ACT_ACL] = {"acl", A},
+	[ACT_SHUT] = {"shut", A},
 	[ACT_MKDIR] = {"mkdir", A},
 	[ACT_RMDIR] = {"rmdir", A},
 	[ACT_UNLINK] = {"unlink", A},

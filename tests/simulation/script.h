@@ -31,6 +31,7 @@ enum action_type {
 	ACT_UTIME,
 	ACT_FORGE, /* another content, with the old size and mtime */
 	ACT_ACL,   /* only the ctime moves */
+	ACT_SHUT, /* a directory: nobody may list it until its mode or owner changes, at the latest at rest */
 	ACT_MKDIR,
 	ACT_RMDIR,
 	ACT_UNLINK,

@@ -597,7 +597,7 @@ static void begin_scan(struct watcher *w, const struct request *q, struct random
 	w->state = SCANNING;
 	w->scan = *q;
 	w->order_next = w->listed_count = 0;
-	w->scan_error = dir == 0 ? -ESTALE : 0;
+	w->scan_error = dir == 0 ? -ESTALE : w->fs->inodes[dir].shut ? -EACCES : 0;
 	if (dir != 0)
 		w->known[dir] = w->fs->inodes[dir].generation;
 	for (unsigned i = 0; i < NAMES; i++) {
@@ -634,6 +634,8 @@ static void step_scan(struct watcher *w, struct random *r)
 
 	if (w->scan_error == 0 && dir == 0)
 		w->scan_error = -ENOENT;
+	if (w->scan_error == 0 && w->fs->inodes[dir].shut) /* its rights were lost meanwhile */
+		w->scan_error = -EACCES;
 	if (w->scan_error == 0 && w->order_next > 0 && takes_fault(w))
 		w->scan_error = -EIO;
 	if (w->scan_error != 0)

@@ -107,6 +107,7 @@ static void on_reconciled(void *context, uint64_t entries, uint64_t changes, int
 		failure_set(&w->failure, "WALK", "a walk ended that nobody began");
 	w->walk_ended = true;
 	w->walk_error = error;
+	w->unread = w->walk_heals ? error != 0 : w->unread;
 	w->walk_entries = entries;
 	w->walk_changes = changes;
 }
@@ -117,9 +118,22 @@ static void on_missed(void *context, int error)
 
 	if (w->trace != NULL)
 		fprintf(w->trace, "    missed: error %d\n", error);
+	w->unread |= error == -EACCES;
 	if (!w->faulty)
 		failure_set(&w->failure, "WALK",
 			    "a subtree could not be read, and nothing was wrong with it");
+}
+
+static void on_mended(void *context, uint64_t left, uint64_t node)
+{
+	struct world *w = context;
+
+	if (w->trace != NULL)
+		fprintf(w->trace, "    mended: %llu left\n", (unsigned long long)left);
+	if ((left == 0) != (node == 0))
+		failure_set(&w->failure, "WALK", "%llu directories are left, one of them is node %llu",
+			    (unsigned long long)left, (unsigned long long)node);
+	w->unread &= left > 0;
 }
 
 /* ---- lives ---- */
@@ -170,7 +184,7 @@ void world_begin(struct world *w, const struct script_options *options)
 	w->epoch = 7;
 	w->indexed = w->walking = w->walk_ended = w->only_links = w->crashed = w->mid_batch = false;
 	w->lost = true;
-	w->ever_lost = false;
+	w->ever_lost = w->unread = false;
 	w->crash_at = 0;
 	w->faulty = true;
 	expectation_reset(&w->expectation);
@@ -204,7 +218,8 @@ static void start_daemon(struct world *w)
 			   .change = on_change,
 			   .next_rev = on_next_rev,
 			   .reconciled = on_reconciled,
-			   .missed = on_missed},
+			   .missed = on_missed,
+			   .mended = on_mended},
 	};
 	int r = drive_new(&w->drive, &options);
 
@@ -363,7 +378,7 @@ static bool deliver(struct world *w)
 static void end_walk(struct world *w)
 {
 	w->walking = w->walk_ended = false;
-	if (w->walk_error != 0 || !w->walk_heals)
+	if (!w->walk_heals || (w->walk_error != 0 && w->walk_error != -EACCES))
 		return;
 	w->lost = false;
 	if (w->indexed)
@@ -538,6 +553,8 @@ static void check_rest(struct world *w)
 	if (drive_pending(w->drive) != 0)
 		failure_set(&w->failure, "REST", "%llu observations are held at rest",
 			    (unsigned long long)drive_pending(w->drive));
+	if (w->unread)
+		failure_set(&w->failure, "MENDED", "everything may be read, and nobody said so");
 	if (!drive_passed(w->drive, drive_mark(w->drive)))
 		failure_set(&w->failure, "REST", "a mark at rest does not pass");
 	for (unsigned i = 0; i < WORLD_BARRIERS; i++)
@@ -549,6 +566,8 @@ static void rest(struct world *w)
 {
 	if (!is_up(w))
 		return;
+	w->fs.operation++;
+	fs_open_all(&w->fs);
 	run_to_rest(w);
 	check_rest(w);
 	compare(w, false);
@@ -617,6 +636,10 @@ static void act_operation(struct world *w, const struct action *a)
 	w->fs.process = a->type >= ACT_OPEN; /* who keeps files open is another program */
 	w->fs.now = 1000000000000000000 + (int64_t)(w->now_ms / tick * tick) * 1000000;
 	r = operate(&w->fs, a, &w->expectation);
+	if (a->type == ACT_SHUT) {
+		w->faulty = true;
+		memset(w->barriers, 0, sizeof(w->barriers));
+	}
 	/* A run that is going takes what it lists without waiting for it to settle. */
 	if (is_up(w) && (w->lost || w->walking))
 		w->expectation.known = false;
@@ -626,7 +649,8 @@ static void act_operation(struct world *w, const struct action *a)
 
 static void act_barrier(struct world *w)
 {
-	if (!is_up(w) || w->lost || w->options.weak_ids) /* where ids are weak a barrier is best effort */
+	if (!is_up(w) || w->lost || w->unread || fs_any_shut(&w->fs) ||
+	    w->options.weak_ids) /* where ids are weak a barrier is best effort */
 		return;
 	for (unsigned i = 0; i < WORLD_BARRIERS; i++) {
 		struct world_barrier *b = &w->barriers[i];

@@ -45,6 +45,7 @@ struct world {
 	bool ever_lost;
 	bool faulty; /* since the last rest something could not be read, or the first index was not complete
 		      */
+	bool unread; /* of all that is in the drive not everything could be read, for want of a right */
 	bool walking, walk_heals;
 	bool walk_ended;
 	int walk_error;
