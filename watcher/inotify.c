@@ -92,7 +92,8 @@ static struct inotify_instance *instance_of(struct backend *b)
 /* Something was not seen: all is to be compared, and with that the past is settled. */
 static void say_overflow(struct inotify_instance *in)
 {
-	channel_emit(in->base.channel, &(struct observation){.type = OBSERVED_OVERFLOW});
+	channel_emit(in->base.channel,
+		     &(struct observation){.type = OBSERVED_OVERFLOW, .drive = in->drive->number});
 	known_clear(&in->left);
 }
 
