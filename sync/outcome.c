@@ -194,10 +194,9 @@ int outcome_moved(struct drive *d, struct held *h, uint64_t parent)
 			&is.id); /* seen before the other name went, and perhaps before it was written to */
 	detector_release(d, h);
 	if (r == 0 && held_is_dir(h) && h->scan == 0 &&
-	    (walk_reconciling(d) || held_is_weak(d, h) || closed_has(d, &h->id)))
-		return walk_arrived(
-			d,
-			h); /* perhaps out of a part that the run has not reached into one that it has left */
+	    (walk_reconciling(d) || held_is_weak(d, h) || d->closed.count > 0))
+		return walk_arrived(d, h); /* perhaps out of a part that the run has not reached, or could not
+					    * read, into one that it has left */
 	return r == 0 ? walk_applied(d, h, is.node, WALK_KNOWN) : r;
 }
 
