@@ -69,9 +69,10 @@ static void on_look(void *context, uint32_t number, const struct file_id *dir, c
 			.type = REQUEST_LOOK, .request = number, .dir = *dir, .name = name, .name_len = len});
 }
 
-static void on_scan(void *context, uint32_t number, const struct file_id *dir)
+static void on_scan(void *context, uint32_t number, uint16_t flags, const struct file_id *dir)
 {
-	request(context, (struct watch_request){.type = REQUEST_SCAN, .request = number, .dir = *dir});
+	request(context,
+		(struct watch_request){.type = REQUEST_SCAN, .flags = flags, .request = number, .dir = *dir});
 }
 
 static void on_barrier(void *context, uint32_t number)

@@ -74,25 +74,64 @@ int index_next_node(struct store_txn *txn, uint32_t drive, uint64_t after, unsig
 	return r == TABLE_NONE ? (int)INDEX_NONE : r != 0 ? r : -EAGAIN;
 }
 
-int index_next_child(struct store_txn *txn, uint64_t parent, const char *after, size_t after_len,
-		     struct index_node *out)
+/* The name record of the first child of parent after the given name. */
+static int seek_child(struct store_txn *txn, uint64_t parent, const char *after, size_t after_len,
+		      MDB_val *key, MDB_val *value)
 {
 	uint8_t bytes[NAME_KEY_MAX];
-	MDB_val key = {0, bytes}, value;
+	size_t len;
 	int r;
 
 	if (after_len > NODE_NAME_MAX)
 		return -EINVAL;
-	key.mv_size = name_key(bytes, parent, after, after_len);
-	r = table_seek(txn, TABLE_NAMES, &key, &value);
-	if (r == 0 && after_len > 0 && key.mv_size == 8 + after_len &&
-	    memcmp(key.mv_data, bytes, key.mv_size) == 0)
+	len = name_key(bytes, parent, after, after_len);
+	*key = (MDB_val){len, bytes};
+	r = table_seek(txn, TABLE_NAMES, key, value);
+	if (r == 0 && after_len > 0 && key->mv_size == len && memcmp(key->mv_data, bytes, len) == 0)
+		r = table_next(txn, TABLE_NAMES, key, value);
+	return r;
+}
+
+/* 0: it is one of parent's. */
+static int child_of(uint64_t parent, const MDB_val *key, const MDB_val *value, struct index_child *out)
+{
+	if (key->mv_size < 8 || key_get_u64(key->mv_data) != parent)
+		return INDEX_NONE;
+	if (value->mv_size != 8)
+		return -EILSEQ;
+	*out = (struct index_child){.node = key_get_u64(value->mv_data),
+				    .name = (const char *)key->mv_data + 8,
+				    .name_len = key->mv_size - 8};
+	return 0;
+}
+
+int index_children(struct store_txn *txn, uint64_t parent, const char *after, size_t after_len,
+		   struct index_child *out, size_t room, size_t *count)
+{
+	MDB_val key, value;
+	int r = seek_child(txn, parent, after, after_len, &key, &value);
+
+	for (*count = 0; r == 0 && *count < room; (*count)++) {
+		r = child_of(parent, &key, &value, &out[*count]);
+		if (r != 0)
+			break;
 		r = table_next(txn, TABLE_NAMES, &key, &value);
+	}
+	return r < 0 ? r : 0;
+}
+
+int index_next_child(struct store_txn *txn, uint64_t parent, const char *after, size_t after_len,
+		     struct index_node *out)
+{
+	struct index_child child;
+	MDB_val key, value;
+	int r = seek_child(txn, parent, after, after_len, &key, &value);
+
+	if (r == 0)
+		r = child_of(parent, &key, &value, &child);
 	if (r != 0)
 		return none(r);
-	if (key.mv_size < 8 || memcmp(key.mv_data, bytes, 8) != 0)
-		return INDEX_NONE;
-	return value.mv_size == 8 ? certain(index_get(txn, key_get_u64(value.mv_data), out)) : -EILSEQ;
+	return certain(index_get(txn, child.node, out));
 }
 
 int index_by_identity(struct store_txn *txn, uint32_t drive, const struct identity *id, uint64_t after,

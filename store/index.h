@@ -73,6 +73,16 @@ int index_next_child(struct store_txn *txn, uint64_t parent, const char *after, 
 int index_next_node(struct store_txn *txn, uint32_t drive, uint64_t after, unsigned limit,
 		    struct index_node *out);
 
+/* Up to `room` children of parent in the order of their names, beginning after the given one, without their
+ * rows; fewer are the last.  -errno. */
+struct index_child {
+	uint64_t node;
+	const char *name; /* lies in the map */
+	size_t name_len;
+};
+int index_children(struct store_txn *txn, uint64_t parent, const char *after, size_t after_len,
+		   struct index_child *out, size_t room, size_t *count);
+
 /* Add n->name under n->parent; gives it a number, in n->node.  -EEXIST when the name is taken.  Borrows all.
  */
 int index_add(struct store_txn *txn, struct index_node *n);

@@ -1,9 +1,9 @@
 /* drive: observations in, questions out, and the order of a step's work.
  *
- * A step: release what debounce no longer holds; gather what belongs together; apply it; pay debts of files
- * that were announced as open; let the walks go on.  Observations only fill tables, so they may come at any
- * time between steps, but the caller steps only where a batch of observations ended: both sides of a rename
- * are then there. */
+ * A step: compare what was listed; release what debounce no longer holds; gather what belongs together; apply
+ * it; pay debts of files that were announced as open; let the walks go on.  Observations only fill tables, so
+ * they may come at any time between steps, but the caller steps only where a batch of observations ended:
+ * both sides of a rename are then there. */
 #include "sync/drive_internal.h"
 
 #include <errno.h>
@@ -61,6 +61,7 @@ void drive_free(struct drive *d)
 	debounce_deinit(&d->debounce);
 	hash_deinit(&d->asks);
 	hash_deinit(&d->sources);
+	text_deinit(&d->listed);
 	text_deinit(&d->path);
 	text_deinit(&d->from);
 	text_deinit(&d->prefix);
@@ -251,6 +252,9 @@ static int observe_looked(struct drive *d, const struct observation *o, uint64_t
 		force_looked(d, o, a);
 		walk_looked(d, a->walk, o);
 		break;
+	case ASK_LISTED:
+		listing_looked(d, a, o);
+		break;
 	case ASK_HASH:
 		break;
 	}
@@ -308,11 +312,24 @@ static int observe_file(struct drive *d, const struct observation *o)
 	return add_lost_link(d, &o->id);
 }
 
-static int observe_name(struct drive *d, const struct observation *o, uint64_t now_ms)
+void drive_claim(struct drive *d, struct held *h, uint32_t scan)
+{
+	uint32_t before = h->scan;
+
+	h->walked = true;
+	if (!walk_is_arrival(d, before)) {
+		h->scan = scan;
+		walk_unlisted(d, before);
+	} else {
+		walk_unlisted(d, scan);
+	}
+	debounce_force(&d->debounce, h);
+}
+
+int drive_hold(struct drive *d, const struct observation *o, uint32_t scan, uint64_t now_ms)
 {
 	struct observation seen = *o;
 	struct held *h;
-	uint32_t scan;
 	int r = note_lost_link(d, o);
 
 	if (d->options.weak_ids &&
@@ -322,17 +339,23 @@ static int observe_name(struct drive *d, const struct observation *o, uint64_t n
 		r = debounce_put(&d->debounce, &seen, now_ms, &h);
 	if (r == 0)
 		share_state(d, &seen);
-	if (r != 0 || (o->flags & OBSERVED_LISTED) == 0 || d->listing == 0)
-		return r;
-	scan = h->scan;
-	h->walked = true;
-	if (!walk_is_arrival(d, scan)) {
-		h->scan = d->listing;
-		walk_listed(d, h->scan);
-		walk_unlisted(d, scan);
-	}
-	debounce_force(&d->debounce, h);
-	return 0;
+	if (r == 0 && scan != 0)
+		drive_claim(d, h, scan);
+	return r;
+}
+
+/* An entry of a scan that nobody waits for any more is a look like any other, unless it is brief. */
+static int observe_listed(struct drive *d, const struct observation *o, uint64_t now_ms)
+{
+	struct scan *s = walk_scan(d, d->listing);
+
+	if (s != NULL && s->known)
+		return listing_put(d, s, o);
+	if ((o->flags & OBSERVED_BRIEF) != 0)
+		return 0;
+	if (s != NULL)
+		walk_awaits(d, d->listing);
+	return drive_hold(d, o, d->listing, now_ms);
 }
 
 int drive_observe(struct drive *d, const struct observation *o, uint64_t now_ms)
@@ -340,7 +363,8 @@ int drive_observe(struct drive *d, const struct observation *o, uint64_t now_ms)
 	switch (o->type) {
 	case OBSERVED_ENTRY:
 	case OBSERVED_GONE:
-		return observe_name(d, o, now_ms);
+		return (o->flags & OBSERVED_LISTED) != 0 ? observe_listed(d, o, now_ms)
+							 : drive_hold(d, o, 0, now_ms);
 	case OBSERVED_FILE:
 		return observe_file(d, o);
 	case OBSERVED_SCAN_BEGIN:
@@ -430,7 +454,9 @@ int drive_step(struct drive *d, struct store_txn *txn, uint64_t now_ms, bool *mo
 	drive_forget_dir(d);
 	hashing_expire(d);
 	debounce_release(&d->debounce, now_ms);
-	r = look_at_lost_links(d);
+	r = listing_step(d);
+	if (r == 0)
+		r = look_at_lost_links(d);
 	if (r == 0)
 		r = detector_gather(d);
 	if (r == 0)

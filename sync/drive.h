@@ -28,8 +28,8 @@ struct drive_output {
 	void (*look)(void *context, uint32_t request, const struct file_id *dir, const char *name,
 		     size_t name_len);
 	/* SCAN_BEGIN, ENTRYs flagged LISTED, SCAN_END, with this number.  One directory, not those below it.
-	 */
-	void (*scan)(void *context, uint32_t request, const struct file_id *dir);
+	 * `flags`: SCAN_KNOWN or 0. */
+	void (*scan)(void *context, uint32_t request, uint16_t flags, const struct file_id *dir);
 	/* The SHA-256 of the file at this node, as long as it is `id` in this state; answered by
 	 * drive_hashed(). NULL, or false: there is nobody to ask.  hash_cancel: the answer is not needed any
 	 * more. */
@@ -61,7 +61,8 @@ struct drive_options {
 	uint32_t drive; /* the store's number */
 	uint64_t root;  /* node */
 	unsigned settle_ms, max_wait_ms;
-	bool weak_ids; /* identities on this file system may be reused: see design */
+	bool weak_ids;         /* identities on this file system may be reused: see design */
+	unsigned listed_looks; /* in flight at a time, of listed names that need one; 0: as many as is good */
 	const struct rules *
 		rules; /* borrowed; what they hide is in the index, and no change is handed out; NULL: none */
 	struct drive_output output;

@@ -9,6 +9,7 @@
  *   hashing.c   what only its ctime gives away
  *   closed.c    directories that may not be read
  *   walk.c      subtrees that are compared: reconcile, and what arrived as one
+ *   listing.c   what a reconcile listed: most of it is what the index says
  */
 #pragma once
 
@@ -28,7 +29,7 @@ enum {
 };
 
 /* What a request was made for; found again by its number when the answer comes. */
-enum ask_kind { ASK_SOURCE, ASK_AGAIN, ASK_UNSEEN, ASK_HASH };
+enum ask_kind { ASK_SOURCE, ASK_AGAIN, ASK_UNSEEN, ASK_LISTED, ASK_HASH };
 struct ask {
 	struct hash_link by_request;
 	enum ask_kind kind;
@@ -36,7 +37,8 @@ struct ask {
 	uint32_t request;
 	unsigned retries;         /* AGAIN */
 	uint64_t held, arrival;   /* SOURCE, HASH: first_arrival and arrival of the element that waits */
-	struct walk *walk;        /* UNSEEN */
+	struct walk *walk;        /* UNSEEN, LISTED */
+	uint32_t scan;            /* LISTED: it waits for the answer */
 	uint64_t until_ms;        /* HASH: when it is given up */
 	TAILQ_ENTRY(ask) by_time; /* HASH */
 };
@@ -49,11 +51,16 @@ struct scan {
 	struct file_id dir;
 	bool compare; /* the index may hold children that are not there any more; a first index spares itself
 			 the look */
+	bool known;   /* the index knows most of what is there: see listing.c */
+	bool brief;   /* and files may be listed without their handles */
+	bool crowded; /* more of it is unknown than may be looked at: list it again, not brief … */
+	bool again;   /* … which is this list */
+	uint64_t entries; /* that were counted to the walk */
 	bool ended, unwatched;
 	bool known_closed; /* it could not be read before this scan either */
 	int error;
 	uint64_t began;     /* arrivals when it began */
-	size_t outstanding; /* entries that are still held */
+	size_t outstanding; /* entries that are still to be compared, looked at, or held */
 	uint64_t *seen;     /* nodes that stand at listed names */
 	size_t seen_count, seen_room;
 	bool sorted;                  /* `seen` is: its comparison with the index has begun … */
@@ -126,8 +133,10 @@ struct drive {
 	struct file_id
 		*lost; /* inodes with several names, last seen through one that is something else by now */
 	size_t lost_count, lost_room;
-	uint32_t listing;  /* the scan whose entries are coming in */
-	uint32_t requests; /* last number given */
+	uint32_t listing;      /* the scan whose entries are coming in */
+	struct text listed;    /* entries of `known` scans, for the next step */
+	unsigned listed_looks; /* in flight */
+	uint32_t requests;     /* last number given */
 	bool silent;
 
 	/* While a step runs. */
@@ -147,6 +156,10 @@ struct drive {
 /* drive.c */
 struct ask *drive_find_ask(struct drive *d, uint32_t request);
 void drive_drop_ask(struct drive *d, struct ask *a);
+/* Hold an ENTRY or GONE; `scan`: the one that listed it, or 0. */
+int drive_hold(struct drive *d, const struct observation *o, uint32_t scan, uint64_t now_ms);
+/* h stands for an entry of this scan, which waits for it from now on; no if an arrival's scan does. */
+void drive_claim(struct drive *d, struct held *h, uint32_t scan);
 /* Ask for a look.  `held`: for whom (SOURCE), or what was not to be applied (AGAIN); else NULL. */
 int drive_ask(struct drive *d, enum ask_kind kind, const struct file_id *dir, const char *name,
 	      size_t name_len, struct held *held, struct walk *walk);
@@ -206,10 +219,14 @@ enum { ORDER_BLOCKED = 100, ORDER_IMPOSSIBLE = 101, ORDER_DEPTH_MAX = 500 };
 int order_place(struct drive *d, struct held *h, unsigned depth);
 int order_look_again(struct drive *d, struct held *h);
 
-/* row.c: the row that h describes (its name and numbers apart), and the ITEM_* of what clients are told of a
- * difference. */
+/* row.c: the row that describes `id` in this state, and that of h (name and numbers apart), and the ITEM_* of
+ * what clients are told of a difference. */
+void row_of(struct drive *d, const struct file_id *id, const struct entry_state *s, struct index_node *n);
 void row_of_held(struct drive *d, const struct held *h, struct index_node *n);
 unsigned row_difference(const struct index_node *was, const struct index_node *is);
+/* The birth time of a file that is what it was is told for the first time, or better than before; clients are
+ * told nothing of it. */
+bool row_learns_birth(const struct index_node *was, const struct index_node *is);
 
 /* outcome.c: what becomes of the name h; its directory is in the index and the name is free, or has the node
  * to keep. */
@@ -260,7 +277,19 @@ void closed_forget(struct drive *d, const struct file_id *dir);
 int closed_settle(struct drive *d);
 void closed_clear(struct drive *d);
 
+/* listing.c: take an entry of the scan s; compare those that were taken; the look at one was answered. */
+int listing_put(struct drive *d, struct scan *s, const struct observation *o);
+int listing_step(struct drive *d);
+void listing_looked(struct drive *d, const struct ask *a, const struct observation *o);
+void listing_clear(struct drive *d);
+
 /* walk.c */
+/* NULL: it is over. */
+struct scan *walk_scan(struct drive *d, uint32_t request);
+/* A name that the scan s listed is what the index says at `node`; nothing of it is held. */
+int walk_confirmed(struct scan *s, const struct index_node *n);
+/* A look at a listed name failed. */
+void walk_failed(struct drive *d, struct walk *w, const struct file_id *dir, int error);
 /* The directory at h came with what is in it. */
 int walk_arrived(struct drive *d, const struct held *h);
 int walk_begin(struct drive *d, const struct file_id *dir, bool whole);
@@ -277,8 +306,8 @@ enum walk_how { WALK_KNOWN, WALK_ARRIVED, WALK_NEW };
 int walk_applied(struct drive *d, const struct held *h, uint64_t node, enum walk_how how);
 /* Does the scan belong to a subtree that arrived?  Then its claim on a name counts more than a run's. */
 bool walk_is_arrival(struct drive *d, uint32_t request);
-/* An element is held for an entry of this scan; it is held no more (0: of none). */
-void walk_listed(struct drive *d, uint32_t request);
+/* The scan waits for one more entry; for one less (0: no scan does). */
+void walk_awaits(struct drive *d, uint32_t request);
 void walk_unlisted(struct drive *d, uint32_t request);
 void walk_scan_began(struct drive *d, uint32_t request);
 void walk_scan_ended(struct drive *d, uint32_t request, int error);

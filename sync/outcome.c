@@ -93,6 +93,8 @@ int outcome_same(struct drive *d, struct held *h, const struct index_node *n)
 			r = note_open(d, is.node, open);
 		if (r == 0)
 			r = outcome_for_links(d, h, &is);
+	} else if (row_learns_birth(n, &is)) {
+		r = emit_nothing(d, &is);
 	}
 	if (r == 0 && h->scan == 0 && (may_be_another(d, h) || closed_has(d, &h->id)))
 		return walk_arrived(d, h);

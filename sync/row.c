@@ -8,29 +8,32 @@ static struct node_time time_of(const struct entry_time *t)
 	return (struct node_time){.seconds = t->seconds, .nanoseconds = t->nanoseconds};
 }
 
-/* The row that h describes.  A directory's sizes, times and link count are not state. */
-void row_of_held(struct drive *d, const struct held *h, struct index_node *n)
+/* A directory's sizes, times and link count are not state. */
+void row_of(struct drive *d, const struct file_id *id, const struct entry_state *s, struct index_node *n)
 {
-	const struct entry_state *s = &h->state;
-
 	n->drive = d->options.drive;
-	identity_of(&n->id, &h->id);
+	identity_of(&n->id, id);
 	n->state = (struct node_state){.kind = (enum node_kind)s->kind,
 				       .mount = s->mount,
 				       .mode = s->mode,
 				       .uid = s->uid,
 				       .gid = s->gid,
 				       .birth = time_of(&s->birth)};
-	n->target = h->target == NULL ? "" : h->target;
-	n->target_len = h->target_len;
-	n->has_hash = h->has_hash;
-	memcpy(n->hash, h->hash, sizeof(n->hash));
 	if (s->kind == ENTRY_DIR)
 		return;
 	n->state.links = s->links;
 	n->state.size = s->size;
 	n->state.mtime = time_of(&s->mtime);
 	n->state.ctime = time_of(&s->ctime);
+}
+
+void row_of_held(struct drive *d, const struct held *h, struct index_node *n)
+{
+	row_of(d, &h->id, &h->state, n);
+	n->target = h->target == NULL ? "" : h->target;
+	n->target_len = h->target_len;
+	n->has_hash = h->has_hash;
+	memcpy(n->hash, h->hash, sizeof(n->hash));
 }
 
 static bool same_time(const struct node_time *a, const struct node_time *b)
@@ -59,4 +62,13 @@ unsigned row_difference(const struct index_node *was, const struct index_node *i
 			changed = ITEM_META;
 	}
 	return changed;
+}
+
+bool row_learns_birth(const struct index_node *was, const struct index_node *is)
+{
+	struct file_id id;
+
+	file_id_of(&id, &is->id);
+	return !file_id_is_weak(&id) && (is->state.birth.seconds != 0 || is->state.birth.nanoseconds != 0) &&
+	       !same_time(&was->state.birth, &is->state.birth);
 }

@@ -80,9 +80,9 @@ static void walk_free(struct drive *d, struct walk *w)
 	free(w);
 }
 
-static struct scan *scan_find(struct drive *d, uint32_t request)
+struct scan *walk_scan(struct drive *d, uint32_t request)
 {
-	struct scan *s = d->scans;
+	struct scan *s = request == 0 ? NULL : d->scans;
 
 	while (s != NULL && s->request != request)
 		s = s->next;
@@ -106,6 +106,7 @@ void walk_clear(struct drive *d)
 		scan_free(d, d->scans);
 	while (d->walks != NULL)
 		walk_free(d, d->walks);
+	listing_clear(d);
 	d->unwatched_count = 0;
 	d->listing = 0;
 	d->walk_ready = false;
@@ -235,19 +236,25 @@ uint64_t walk_deadline(const struct drive *d)
 
 bool walk_is_arrival(struct drive *d, uint32_t request)
 {
-	struct scan *s = request == 0 ? NULL : scan_find(d, request);
+	struct scan *s = walk_scan(d, request);
 
 	return s != NULL && !s->walk->reconcile;
 }
 
+static void count_entry(struct scan *s)
+{
+	s->entries++;
+	s->walk->entries++;
+}
+
 int walk_applied(struct drive *d, const struct held *h, uint64_t node, enum walk_how how)
 {
-	struct scan *s = h->scan == 0 ? NULL : scan_find(d, h->scan);
+	struct scan *s = walk_scan(d, h->scan);
 	int r = 0;
 
 	if (s == NULL)
 		return 0;
-	s->walk->entries++;
+	count_entry(s);
 	if (s->compare)
 		r = push_node(&s->seen, &s->seen_count, &s->seen_room, node);
 	if (r != 0 || h->state.kind != ENTRY_DIR || h->state.mount)
@@ -259,9 +266,25 @@ int walk_applied(struct drive *d, const struct held *h, uint64_t node, enum walk
 	return walk_arrived(d, h);
 }
 
-void walk_listed(struct drive *d, uint32_t request)
+int walk_confirmed(struct scan *s, const struct index_node *n)
 {
-	struct scan *s = scan_find(d, request);
+	struct walk *w = s->walk;
+	struct file_id id;
+	int r = 0;
+
+	count_entry(s);
+	if (s->compare)
+		r = push_node(&s->seen, &s->seen_count, &s->seen_room, n->node);
+	/* The list before this one had it too, or it has arrived since, and is walked. */
+	if (r != 0 || n->state.kind != NODE_DIR || n->state.mount || w->shallow || s->again)
+		return r;
+	file_id_of(&id, &n->id);
+	return push_dir(w, &id, true);
+}
+
+void walk_awaits(struct drive *d, uint32_t request)
+{
+	struct scan *s = walk_scan(d, request);
 
 	if (s == NULL)
 		return;
@@ -271,7 +294,7 @@ void walk_listed(struct drive *d, uint32_t request)
 
 void walk_unlisted(struct drive *d, uint32_t request)
 {
-	struct scan *s = request == 0 ? NULL : scan_find(d, request);
+	struct scan *s = walk_scan(d, request);
 
 	if (s != NULL)
 		s->outstanding--;
@@ -279,7 +302,7 @@ void walk_unlisted(struct drive *d, uint32_t request)
 
 void walk_scan_began(struct drive *d, uint32_t request)
 {
-	struct scan *s = scan_find(d, request);
+	struct scan *s = walk_scan(d, request);
 
 	if (s != NULL)
 		s->began = d->debounce.arrivals;
@@ -287,7 +310,7 @@ void walk_scan_began(struct drive *d, uint32_t request)
 
 void walk_scan_ended(struct drive *d, uint32_t request, int error)
 {
-	struct scan *s = scan_find(d, request);
+	struct scan *s = walk_scan(d, request);
 
 	if (s == NULL)
 		return;
@@ -325,16 +348,17 @@ static void note_error(struct walk *w, int error, bool other)
 }
 
 /* It is kept as it is, and the walk says that it is not complete. */
-static void fail(struct drive *d, struct walk *w, const struct file_id *dir, int error)
+void walk_failed(struct drive *d, struct walk *w, const struct file_id *dir, int error)
 {
-	note_error(w, error, error != -EACCES || !closed_note(d, dir));
+	if (!means_gone(error))
+		note_error(w, error, error != -EACCES || !closed_note(d, dir));
 }
 
 void walk_looked(struct drive *d, struct walk *w, const struct observation *looked)
 {
 	w->looks--;
-	if (looked->error != 0 && !means_gone(looked->error))
-		fail(d, w, &looked->dir, looked->error);
+	if (looked->error != 0)
+		walk_failed(d, w, &looked->dir, looked->error);
 	d->walk_ready = true;
 }
 
@@ -351,13 +375,30 @@ static bool was_listed(const struct scan *s, uint64_t node)
 	       bsearch(&node, s->seen, s->seen_count, sizeof(uint64_t), compare_nodes) != NULL;
 }
 
+static int collect_some(struct scan *s, const struct index_child *children, size_t count)
+{
+	struct walk *w = s->walk;
+	int r = 0;
+
+	for (size_t i = 0; i < count && r == 0; i++) {
+		if (!was_listed(s, children[i].node))
+			r = push_node(&w->unseen, &w->unseen_count, &w->unseen_room, children[i].node);
+	}
+	if (r == 0 && count > 0) {
+		s->compared_len = children[count - 1].name_len;
+		memcpy(s->compared, children[count - 1].name, s->compared_len);
+	}
+	return r;
+}
+
 /* The children that the index has and the scan did not list.  Returns 1 when there are more to compare; what
  * comes or goes until then is observed. */
 static int collect_unseen(struct drive *d, struct scan *s)
 {
-	struct walk *w = s->walk;
-	struct index_node child;
+	enum { ROOM = 256 };
+	struct index_child children[ROOM];
 	uint64_t dir;
+	size_t count;
 	int r = drive_dir_node(d, &s->dir, &dir);
 
 	if (r != 0)
@@ -365,17 +406,12 @@ static int collect_unseen(struct drive *d, struct scan *s)
 	if (!s->sorted && s->seen_count > 0)
 		qsort(s->seen, s->seen_count, sizeof(uint64_t), compare_nodes);
 	s->sorted = true;
-	for (unsigned n = 0; n < CHILDREN_AT_ONCE; n++) {
-		r = index_next_child(d->txn, dir, s->compared_len == 0 ? NULL : s->compared, s->compared_len,
-				     &child);
-		if (r != 0)
-			return r < 0 ? r : 0;
-		s->compared_len = child.name_len;
-		memcpy(s->compared, child.name, child.name_len);
-		if (was_listed(s, child.node))
-			continue;
-		r = push_node(&w->unseen, &w->unseen_count, &w->unseen_room, child.node);
-		if (r != 0)
+	for (unsigned n = 0; n < CHILDREN_AT_ONCE; n += ROOM) {
+		r = index_children(d->txn, dir, s->compared_len == 0 ? NULL : s->compared, s->compared_len,
+				   children, ROOM, &count);
+		if (r == 0)
+			r = collect_some(s, children, count);
+		if (r != 0 || count < ROOM)
 			return r;
 	}
 	return 1;
@@ -408,6 +444,33 @@ static int scan_failed(struct drive *d, const struct scan *s)
 	return r < 0 ? r : 0;
 }
 
+static void send_scan(struct drive *d, struct scan *s)
+{
+	struct scan **last = &d->scans;
+
+	while (*last != NULL) /* they are answered in this order, so the one in question is near the front */
+		last = &(*last)->next;
+	*last = s;
+	s->next = NULL;
+	s->request = ++d->requests;
+	d->options.output.scan(d->options.output.context, s->request, s->brief ? SCAN_KNOWN : 0, &s->dir);
+}
+
+/* Too much of it is not known.  What the first list said of directories is done with. */
+static void list_again(struct drive *d, struct scan *s)
+{
+	struct scan **at = &d->scans;
+
+	while (*at != s)
+		at = &(*at)->next;
+	*at = s->next;
+	s->brief = s->crowded = s->ended = s->unwatched = false;
+	s->again = true;
+	s->walk->entries -= s->entries;
+	s->entries = 0;
+	send_scan(d, s);
+}
+
 static int finish_scans(struct drive *d, bool *more)
 {
 	struct scan *s, *next;
@@ -417,6 +480,10 @@ static int finish_scans(struct drive *d, bool *more)
 		next = s->next;
 		if (!s->ended || s->outstanding > 0)
 			continue;
+		if (s->crowded && s->error == 0) {
+			list_again(d, s);
+			continue;
+		}
 		r = s->error != 0 && !means_gone(s->error) ? scan_failed(d, s) : 0;
 		if (s->error == 0 || means_gone(s->error))
 			closed_forget(d, &s->dir);
@@ -440,21 +507,18 @@ static int finish_scans(struct drive *d, bool *more)
 
 static int start_scan(struct drive *d, struct walk *w)
 {
-	struct scan *s = calloc(1, sizeof(*s)), **last = &d->scans;
+	struct scan *s = calloc(1, sizeof(*s));
 	const struct todo_dir *t = &w->todo[--w->todo_count];
 
 	if (s == NULL)
 		return -ENOMEM;
-	while (*last != NULL) /* they are answered in this order, so the one in question is near the front */
-		last = &(*last)->next;
 	s->walk = w;
-	s->request = ++d->requests;
 	s->dir = t->dir;
 	s->compare = t->compare;
-	*last = s;
+	s->known = s->brief = w->reconcile && !d->silent;
 	w->scans++;
 	charge(w);
-	d->options.output.scan(d->options.output.context, s->request, &s->dir);
+	send_scan(d, s);
 	return 0;
 }
 

@@ -22,10 +22,12 @@ static void on_look(void *context, uint32_t request, const struct file_id *dir, 
 							.name_len = name_len});
 }
 
-static void on_scan(void *context, uint32_t request, const struct file_id *dir)
+static void on_scan(void *context, uint32_t request, uint16_t flags, const struct file_id *dir)
 {
 	struct watched *w = context;
-	uint16_t flags = !w->row.indexed && w->config->idle_first_index ? SCAN_IDLE : 0;
+
+	if (!w->row.indexed && w->config->idle_first_index)
+		flags |= SCAN_IDLE;
 
 	watch_request(w->watch, &(struct watch_request){.type = REQUEST_SCAN,
 							.drive = w->number,

@@ -25,6 +25,7 @@ bool crawl_begin(struct crawl *c, struct channel *channel, struct watch_drive *d
 	c->active = true;
 	c->drive = r->drive;
 	c->idle = (r->flags & SCAN_IDLE) != 0;
+	c->known = (r->flags & SCAN_KNOWN) != 0;
 	c->request = r->request;
 	c->dir = r->dir;
 	c->fd = fd < 0 ? -1 : fd;
@@ -62,6 +63,11 @@ static void finish(struct crawl *c, struct channel *channel, struct watch_drive 
 	crawl_stop(c);
 }
 
+static bool may_be_known_file(const struct crawl *c, const struct linux_dirent64 *e)
+{
+	return c->known && (e->d_type == DT_REG || e->d_type == DT_UNKNOWN);
+}
+
 static bool may_be_entry(const struct linux_dirent64 *e)
 {
 	if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
@@ -80,7 +86,8 @@ static void list_one(struct crawl *c, struct channel *channel, struct watch_driv
 				.dir = c->dir,
 				.name = e->d_name,
 				.name_len = strlen(e->d_name)};
-	int r = entry_look_listed(c->fd, e->d_name, &d->rule, &o, c->target);
+	int r = (may_be_known_file(c, e) ? entry_look_known : entry_look_listed)(c->fd, e->d_name, &d->rule,
+										 &o, c->target);
 
 	if (r == 0) {
 		d->backend->ops->saw(d->backend, d, &o);

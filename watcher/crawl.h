@@ -14,6 +14,7 @@ struct crawl {
 	bool active;
 	uint16_t drive; /* by number: the drive may go while it is listed */
 	bool idle;      /* at idle I/O priority */
+	bool known;     /* most of it is known to who asked */
 	uint32_t request;
 	struct file_id dir;
 	bool unwatched; /* what changes in it from now on is not seen */

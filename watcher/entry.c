@@ -5,7 +5,13 @@
  * A list has many names that nobody touches, and there a pin costs as much as all the rest.  Every way to put
  * another inode at a name (creation, rename, exchange, link) sets that inode's ctime, so when the ctime that
  * was read last is older than the first of two calls by name, and the mount is the same, both spoke of one
- * inode. */
+ * inode.
+ *
+ * Most of a list is known to who asked for it, and for that a handle is too much: one more call for each
+ * file. The inode number and the birth time say as much, unless the number was given to another file before
+ * the file system's clock had moved on (a handle has the inode's generation for that).  So of a file that is
+ * no older than that clock is coarse no birth time is told at all: nobody remembers one that two files could
+ * have, and it is found to be another one, which costs a look, until somebody sees it again. */
 #include "watcher/entry.h"
 
 #include <errno.h>
@@ -18,7 +24,7 @@
 #include <xxhash.h>
 
 enum { LOOK_MASK = STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID };
-enum { UNTOUCHED_S = 1 }; /* ctime comes from a coarse clock */
+enum { UNTOUCHED_S = 1 }; /* ctime and birth time come from a coarse clock */
 #define MOUNT_BIT (UINT64_C(1) << 63)
 
 union handle_buffer {
@@ -30,6 +36,12 @@ static struct entry_time time_of(const struct statx_timestamp *t)
 {
 	return (struct entry_time){.seconds = t->tv_sec, .nanoseconds = t->tv_nsec};
 }
+
+/* What statx(2) says, and the clock before it did. */
+struct stat_look {
+	struct timespec since;
+	struct statx x;
+};
 
 static bool kind_of(uint16_t mode, enum entry_kind *kind)
 {
@@ -49,6 +61,11 @@ static bool is_mount(const struct statx *x, const struct entry_rule *rule)
 	if (x->stx_attributes_mask & x->stx_attributes & STATX_ATTR_MOUNT_ROOT)
 		return true;
 	return S_ISDIR(x->stx_mode) && makedev(x->stx_dev_major, x->stx_dev_minor) != rule->device;
+}
+
+static bool has_birth(const struct statx *x)
+{
+	return x->stx_mask & STATX_BTIME && (x->stx_btime.tv_sec != 0 || x->stx_btime.tv_nsec != 0);
 }
 
 static int id_by_handle(int fd, uint64_t inode, struct file_id *id)
@@ -71,21 +88,35 @@ static int id_of(int fd, const struct statx *x, const struct entry_rule *rule, s
 		if (r != -EOPNOTSUPP && r != -EOVERFLOW)
 			return r;
 	}
-	if (rule->form != FILE_ID_INODE && x->stx_mask & STATX_BTIME &&
-	    (x->stx_btime.tv_sec != 0 || x->stx_btime.tv_nsec != 0))
+	if (rule->form != FILE_ID_INODE && has_birth(x))
 		file_id_from_birth(id, x->stx_ino, x->stx_btime.tv_sec, x->stx_btime.tv_nsec);
 	else
 		file_id_from_inode(id, x->stx_ino);
 	return 0;
 }
 
-static int statx_fd(int fd, struct statx *x)
+static int look_by_name(int dir_fd, const char *name, int flags, struct stat_look *l)
 {
-	return statx(fd, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT, LOOK_MASK, x) == 0 ? 0 : -errno;
+	if (clock_gettime(CLOCK_REALTIME_COARSE, &l->since) != 0)
+		return -errno;
+	return statx(dir_fd, name, flags | AT_NO_AUTOMOUNT, LOOK_MASK, &l->x) == 0 ? 0 : -errno;
 }
 
-static int state_of(const struct statx *x, const struct entry_rule *rule, struct entry_state *state)
+static int look_by_fd(int fd, struct stat_look *l)
 {
+	return look_by_name(fd, "", AT_EMPTY_PATH, l);
+}
+
+/* May its inode number be given to another file that would have the same birth time? */
+static bool is_young(const struct stat_look *l)
+{
+	return S_ISREG(l->x.stx_mode) && l->x.stx_btime.tv_sec >= l->since.tv_sec - UNTOUCHED_S;
+}
+
+static int state_of(const struct stat_look *l, const struct entry_rule *rule, struct entry_state *state)
+{
+	const struct statx *x = &l->x;
+
 	if (!kind_of(x->stx_mode, &state->kind))
 		return ENTRY_ABSENT;
 	state->mount = is_mount(x, rule);
@@ -96,18 +127,18 @@ static int state_of(const struct statx *x, const struct entry_rule *rule, struct
 	state->size = x->stx_size;
 	state->mtime = time_of(&x->stx_mtime);
 	state->ctime = time_of(&x->stx_ctime);
-	state->birth = x->stx_mask & STATX_BTIME ? time_of(&x->stx_btime) : (struct entry_time){0};
+	state->birth = has_birth(x) && !is_young(l) ? time_of(&x->stx_btime) : (struct entry_time){0};
 	return 0;
 }
 
 int entry_of_fd(int fd, const struct entry_rule *rule, struct file_id *id, struct entry_state *state)
 {
-	struct statx x;
-	int r = statx_fd(fd, &x);
+	struct stat_look l;
+	int r = look_by_fd(fd, &l);
 
 	if (r == 0)
-		r = state_of(&x, rule, state);
-	return r == 0 ? id_of(fd, &x, rule, id) : r;
+		r = state_of(&l, rule, state);
+	return r == 0 ? id_of(fd, &l.x, rule, id) : r;
 }
 
 int entry_id_of_fd(int fd, const struct entry_rule *rule, struct file_id *id)
@@ -122,11 +153,11 @@ int entry_id_of_fd(int fd, const struct entry_rule *rule, struct file_id *id)
  * So a mount point is identified by its place, as a weak id, whatever is mounted there. */
 static int id_of_mount(int dir_fd, const char *name, struct file_id *id)
 {
-	struct statx dir;
-	int r = statx_fd(dir_fd, &dir);
+	struct stat_look dir;
+	int r = look_by_fd(dir_fd, &dir);
 
 	if (r == 0)
-		file_id_from_inode(id, MOUNT_BIT | XXH3_64bits_withSeed(name, strlen(name), dir.stx_ino));
+		file_id_from_inode(id, MOUNT_BIT | XXH3_64bits_withSeed(name, strlen(name), dir.x.stx_ino));
 	return r;
 }
 
@@ -143,17 +174,17 @@ static int read_target(int fd, struct observation *o, char *target)
 static int look_at_fd(int fd, int dir_fd, const char *name, const struct entry_rule *rule,
 		      struct observation *o, char *target)
 {
-	struct statx x;
-	int r = statx_fd(fd, &x);
+	struct stat_look l;
+	int r = look_by_fd(fd, &l);
 
 	o->target = target;
 	o->target_len = 0;
 	if (r == 0)
-		r = state_of(&x, rule, &o->state);
+		r = state_of(&l, rule, &o->state);
 	if (r == 0 && o->state.mount)
 		r = id_of_mount(dir_fd, name, &o->id);
 	else if (r == 0)
-		r = id_of(fd, &x, rule, &o->id);
+		r = id_of(fd, &l.x, rule, &o->id);
 	if (r == 0 && o->state.kind == ENTRY_SYMLINK)
 		r = read_target(fd, o, target);
 	return r;
@@ -184,18 +215,18 @@ static bool look_at_untouched(int dir_fd, const char *name, const struct entry_r
 {
 	union handle_buffer h = {.handle.handle_bytes = MAX_HANDLE_SZ};
 	struct timespec since;
-	struct statx x;
+	struct stat_look l;
 	int mount;
 
 	if (clock_gettime(CLOCK_REALTIME_COARSE, &since) != 0 ||
 	    name_to_handle_at(dir_fd, name, &h.handle, &mount, 0) != 0 ||
-	    statx(dir_fd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, LOOK_MASK, &x) != 0)
+	    look_by_name(dir_fd, name, AT_SYMLINK_NOFOLLOW, &l) != 0)
 		return false;
-	if (!is_untouched(&x, &since, mount) || state_of(&x, rule, &o->state) != 0)
+	if (!is_untouched(&l.x, &since, mount) || state_of(&l, rule, &o->state) != 0)
 		return false;
 	if (o->state.mount || o->state.kind == ENTRY_SYMLINK)
 		return false;
-	return file_id_from_handle(&o->id, x.stx_ino, &h.handle) == 0;
+	return file_id_from_handle(&o->id, l.x.stx_ino, &h.handle) == 0;
 }
 
 int entry_look_listed(int dir_fd, const char *name, const struct entry_rule *rule, struct observation *o,
@@ -206,4 +237,31 @@ int entry_look_listed(int dir_fd, const char *name, const struct entry_rule *rul
 	if (rule->form == FILE_ID_HANDLE && look_at_untouched(dir_fd, name, rule, o))
 		return 0;
 	return entry_look(dir_fd, name, rule, o, target);
+}
+
+/* One call, so all that it says is of one inode. */
+static bool look_briefly(int dir_fd, const char *name, const struct entry_rule *rule, struct observation *o)
+{
+	const struct statx *x;
+	struct stat_look l;
+
+	if (look_by_name(dir_fd, name, AT_SYMLINK_NOFOLLOW, &l) != 0)
+		return false;
+	x = &l.x;
+	if (!S_ISREG(x->stx_mode) || !has_birth(x) || is_young(&l) || state_of(&l, rule, &o->state) != 0 ||
+	    o->state.mount)
+		return false;
+	file_id_from_birth(&o->id, x->stx_ino, x->stx_btime.tv_sec, x->stx_btime.tv_nsec);
+	o->flags |= OBSERVED_BRIEF;
+	return true;
+}
+
+int entry_look_known(int dir_fd, const char *name, const struct entry_rule *rule, struct observation *o,
+		     char target[ENTRY_TARGET_ROOM])
+{
+	o->target = target;
+	o->target_len = 0;
+	if (rule->form == FILE_ID_HANDLE && look_briefly(dir_fd, name, rule, o))
+		return 0;
+	return entry_look_listed(dir_fd, name, rule, o, target);
 }

@@ -27,6 +27,9 @@ int entry_look(int dir_fd, const char *name, const struct entry_rule *rule, stru
 /* The same, faster where the name has stood for the same inode for a while: for lists. */
 int entry_look_listed(int dir_fd, const char *name, const struct entry_rule *rule, struct observation *o,
 		      char target[ENTRY_TARGET_ROOM]);
+/* The same of what is likely a file that is known: BRIEF where that tells enough. */
+int entry_look_known(int dir_fd, const char *name, const struct entry_rule *rule, struct observation *o,
+		     char target[ENTRY_TARGET_ROOM]);
 /* The same of an open descriptor (O_PATH will do). */
 int entry_of_fd(int fd, const struct entry_rule *rule, struct file_id *id, struct entry_state *state);
 /* Its id alone. */

@@ -31,7 +31,7 @@ enum {
 	PATH_MAX_BYTES = 4095,
 	ERRNO_MAX = 4095,
 	ENTRY_FLAGS = OBSERVED_FRESH | OBSERVED_RENAMED | OBSERVED_WRITING | OBSERVED_CLOSED |
-		      OBSERVED_LISTED | OBSERVED_CREATED,
+		      OBSERVED_LISTED | OBSERVED_CREATED | OBSERVED_BRIEF,
 	READY_FLAGS = WATCH_WEAK_IDS | WATCH_WEAK_BARRIER,
 };
 
@@ -400,7 +400,7 @@ int watch_request_decode(struct watch_request *out, const uint8_t *buf, size_t l
 	out->drive = drive;
 	if (has & HAS_FLAGS)
 		out->flags = (uint16_t)wire_get(&r, 2);
-	if (out->flags & ~(unsigned)SCAN_IDLE)
+	if (out->flags & ~(unsigned)(SCAN_IDLE | SCAN_KNOWN))
 		return -EPROTO;
 	if (has & HAS_BACKEND)
 		get_backend(&r, &out->backend);

@@ -34,7 +34,9 @@ struct entry_state {
 	uint16_t mode; /* the bits 07777 */
 	uint32_t uid, gid, links;
 	uint64_t size;                         /* bytes; of a symlink the length of its target */
-	struct entry_time mtime, ctime, birth; /* birth is 0 where the file system has none */
+	struct entry_time mtime, ctime, birth; /* birth is 0 where the file system has none, and of a
+						* file that is too young for its inode number and birth time
+						* to tell it from the next one: see entry.c */
 };
 
 enum observation_type {
@@ -77,6 +79,8 @@ enum {
 	OBSERVED_LISTED = 1 << 4,  /* part of a scan; else of an event or a look */
 	OBSERVED_CREATED = 1 << 5, /* inotify: the kernel said that this name was created; with a weak id only
 				    * this tells that a dir is another one than before */
+	OBSERVED_BRIEF = 1 << 6, /* listed for SCAN_KNOWN: `id` is inode and birth time alone, while what else
+				  * is told of this file has its handle */
 };
 
 /* Flags of a READY. */
@@ -131,7 +135,9 @@ enum request_type {
 
 /* Flags of a SCAN. */
 enum {
-	SCAN_IDLE = 1 << 0, /* at idle I/O priority: others come first */
+	SCAN_IDLE = 1 << 0,  /* at idle I/O priority: others come first */
+	SCAN_KNOWN = 1 << 1, /* most of what is there is known already: files may come BRIEF, which costs less
+			      */
 };
 
 struct watch_request {

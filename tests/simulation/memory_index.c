@@ -266,6 +266,19 @@ int index_next_child(struct store_txn *txn, uint64_t parent, const char *after, 
 	return 0;
 }
 
+int index_children(struct store_txn *txn, uint64_t parent, const char *after, size_t after_len,
+		   struct index_child *out, size_t room, size_t *count)
+{
+	struct index_node n;
+	int r = index_next_child(txn, parent, after, after_len, &n);
+
+	for (*count = 0; r == 0 && *count < room; (*count)++) {
+		out[*count] = (struct index_child){n.node, n.name, n.name_len};
+		r = index_next_child(txn, parent, n.name, n.name_len, &n);
+	}
+	return r < 0 ? r : 0;
+}
+
 int index_add(struct store_txn *txn, struct index_node *n)
 {
 	struct row *parent = directory(txn, n->parent), *row;

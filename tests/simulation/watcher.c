@@ -42,6 +42,7 @@ struct request {
 	uint32_t number;
 	struct fs_ref dir;
 	uint8_t slot;
+	bool known; /* SCAN */
 };
 
 struct told {
@@ -302,6 +303,12 @@ static struct entry_time as_time(int64_t ns)
 	return (struct entry_time){.seconds = ns / 1000000000, .nanoseconds = (uint32_t)(ns % 1000000000)};
 }
 
+/* Another file may yet get its number and its birth time. */
+static bool is_young(const struct watcher *w, const struct fs_inode *i)
+{
+	return i->kind == FS_FILE && i->birth >= w->fs->now;
+}
+
 static void read_state(const struct watcher *w, uint16_t inode, struct told *t)
 {
 	const struct fs_inode *i = &w->fs->inodes[inode];
@@ -318,7 +325,7 @@ static void read_state(const struct watcher *w, uint16_t inode, struct told *t)
 		.mtime = as_time(i->mtime),
 		.ctime = as_time(i->ctime),
 	};
-	if (!w->options.weak)
+	if (!w->options.weak && !is_young(w, i))
 		t->state.birth = as_time(i->birth);
 }
 
@@ -547,13 +554,16 @@ bool watcher_ask_look(struct watcher *w, uint32_t request, const struct file_id 
 	return true;
 }
 
-bool watcher_ask_scan(struct watcher *w, uint32_t request, const struct file_id *dir)
+bool watcher_ask_scan(struct watcher *w, uint32_t request, uint16_t flags, const struct file_id *dir)
 {
 	struct fs_ref ref = watcher_parse_id(w, dir);
+	struct request *r;
 
 	if (ref.inode == 0)
 		return false;
-	new_request(w, REQUEST_SCAN, request)->dir = ref;
+	r = new_request(w, REQUEST_SCAN, request);
+	r->dir = ref;
+	r->known = (flags & SCAN_KNOWN) != 0;
 	return true;
 }
 
@@ -628,6 +638,16 @@ static void read_chunk(struct watcher *w, uint16_t dir, struct random *r)
 			w->listed[w->listed_count++] = w->order[w->order_next];
 }
 
+static void list_name(struct watcher *w, uint16_t dir, uint8_t slot)
+{
+	const struct fs_inode *i = &w->fs->inodes[w->fs->inodes[dir].entry[slot]];
+	uint16_t flags = OBSERVED_LISTED;
+
+	if (w->scan.known && !w->options.weak && i->kind == FS_FILE && !is_young(w, i))
+		flags |= OBSERVED_BRIEF;
+	look(w, w->scan.dir, slot, flags, 0, (struct fs_ref){0});
+}
+
 static void step_scan(struct watcher *w, struct random *r)
 {
 	uint16_t dir = open_dir(w, w->scan.dir);
@@ -641,7 +661,7 @@ static void step_scan(struct watcher *w, struct random *r)
 	if (w->scan_error != 0)
 		end_scan(w);
 	else if (w->listed_count > 0)
-		look(w, w->scan.dir, w->listed[--w->listed_count], OBSERVED_LISTED, 0, (struct fs_ref){0});
+		list_name(w, dir, w->listed[--w->listed_count]);
 	else if (w->order_next < NAMES)
 		read_chunk(w, dir, r);
 	else
@@ -735,6 +755,9 @@ bool watcher_next(struct watcher *w, struct observation *out)
 	if (t->type == OBSERVED_ENTRY || t->type == OBSERVED_FILE) {
 		out->drive = 1;
 		watcher_make_id(w, t->id, &out->id);
+		if (t->flags & OBSERVED_BRIEF)
+			file_id_from_birth(&out->id, file_id_inode(&out->id), t->state.birth.seconds,
+					   t->state.birth.nanoseconds);
 	}
 	if (t->type == OBSERVED_ENTRY && t->state.kind == ENTRY_SYMLINK)
 		out->target = target_at(t->target, &out->target_len);

@@ -42,7 +42,7 @@ bool watcher_took_fault(struct watcher *w); /* it did fail, since the last call 
 /* Requests.  False: the name or directory is none that any observation ever told. */
 bool watcher_ask_look(struct watcher *w, uint32_t request, const struct file_id *dir, const char *name,
 		      size_t len);
-bool watcher_ask_scan(struct watcher *w, uint32_t request, const struct file_id *dir);
+bool watcher_ask_scan(struct watcher *w, uint32_t request, uint16_t flags, const struct file_id *dir);
 void watcher_ask_barrier(struct watcher *w, uint32_t request);
 
 /* Something to do: records, requests, or in the middle of one. */

@@ -26,14 +26,14 @@ static void on_look(void *context, uint32_t request, const struct file_id *dir, 
 			    printable(name, name_len));
 }
 
-static void on_scan(void *context, uint32_t request, const struct file_id *dir)
+static void on_scan(void *context, uint32_t request, uint16_t flags, const struct file_id *dir)
 {
 	struct world *w = context;
 
 	if (w->trace != NULL)
-		fprintf(w->trace, "    asks: scan %u of inode %u\n", request,
-			watcher_parse_id(w->watcher, dir).inode);
-	if (watcher_is_alive(w->watcher) && !watcher_ask_scan(w->watcher, request, dir))
+		fprintf(w->trace, "    asks: scan %u%s of inode %u\n", request,
+			flags & SCAN_KNOWN ? " (known)" : "", watcher_parse_id(w->watcher, dir).inode);
+	if (watcher_is_alive(w->watcher) && !watcher_ask_scan(w->watcher, request, flags, dir))
 		failure_set(&w->failure, "ASK", "a scan of a directory that was never told");
 }
 
@@ -95,6 +95,9 @@ static void on_next_rev(void *context, uint64_t *epoch, uint64_t *seq)
 	*epoch = w->epoch;
 	*seq = w->seq + 1;
 }
+
+/* So few that directories are listed again. */
+enum { LISTED_LOOKS = 2 };
 
 static void on_reconciled(void *context, uint64_t entries, uint64_t changes, int error)
 {
@@ -208,6 +211,7 @@ static void start_daemon(struct world *w)
 		.settle_ms = w->options.settle_ms,
 		.max_wait_ms = w->options.max_wait_ms,
 		.weak_ids = w->options.weak_ids,
+		.listed_looks = LISTED_LOOKS,
 		.rules = w->options.rules ? w->rules : NULL,
 		.output = {.context = w,
 			   .look = on_look,

@@ -24,7 +24,7 @@
 enum { ROOT = 1, ASKED_MAX = 64 };
 
 struct asked {
-	char kind; /* l, s, b; h, and c when that is cancelled */
+	char kind; /* l, s (k: of what is known), b; h, and c when that is cancelled */
 	uint32_t request;
 	struct file_id dir;
 	char name[64];
@@ -77,9 +77,9 @@ static inline void on_look(void *context, uint32_t request, const struct file_id
 	ask(context, 'l', request, dir, name, len);
 }
 
-static inline void on_scan(void *context, uint32_t request, const struct file_id *dir)
+static inline void on_scan(void *context, uint32_t request, uint16_t flags, const struct file_id *dir)
 {
-	ask(context, 's', request, dir, NULL, 0);
+	ask(context, (flags & SCAN_KNOWN) != 0 ? 'k' : 's', request, dir, NULL, 0);
 }
 
 static inline void on_barrier(void *context, uint32_t request)

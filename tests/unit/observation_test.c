@@ -314,12 +314,12 @@ static void test_requests_come_back_as_they_were(void **state)
 	assert_true(file_id_equal(&out.dir, &in.dir));
 	assert_memory_equal(out.name, "x\n", 2);
 	in.type = REQUEST_SCAN;
-	in.flags = SCAN_IDLE;
+	in.flags = SCAN_IDLE | SCAN_KNOWN;
 	n = watch_request_encode(&in, buf, sizeof(buf));
 	assert_int_equal(watch_request_decode(&out, buf, sizeof(buf)), n);
 	assert_true(file_id_equal(&out.dir, &in.dir));
-	assert_int_equal(out.flags, SCAN_IDLE);
-	in.flags = SCAN_IDLE << 1; /* no such flag */
+	assert_int_equal(out.flags, SCAN_IDLE | SCAN_KNOWN);
+	in.flags = SCAN_KNOWN << 1; /* no such flag */
 	n = watch_request_encode(&in, buf, sizeof(buf));
 	assert_int_equal(watch_request_decode(&out, buf, sizeof(buf)), -EPROTO);
 	in.type = REQUEST_BARRIER;
