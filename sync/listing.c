@@ -127,21 +127,11 @@ static uint64_t newest_of(const struct drive *d, const struct file_id *id)
 /* Was something of this file seen after the list, at a name that shows it still or at one that does not? */
 static bool is_overtaken(const struct drive *d, const struct listed *l, const struct file_id *id)
 {
-	for (size_t i = 0; i < d->lost_count; i++) {
+	for (size_t i = l->lost; i < d->lost_count; i++) {
 		if (file_id_equal(&d->lost[i], id))
 			return true;
 	}
 	return newest_of(d, id) > l->arrival;
-}
-
-/* Was something of this inode seen after the list through a name that it has no more? */
-static bool is_lost(const struct drive *d, const struct listed *l, const struct file_id *id)
-{
-	size_t i = l->lost;
-
-	while (i < d->lost_count && !file_id_equal(&d->lost[i], id))
-		i++;
-	return i < d->lost_count;
 }
 
 static void settle(struct scan *s)
