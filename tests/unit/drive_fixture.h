@@ -21,10 +21,11 @@
 #include "store/text.h"
 #include "sync/drive.h"
 
-enum { ROOT = 1, ASKED_MAX = 64 };
+enum { ROOT = 1, ASKED_MAX = 80 };
 
 struct asked {
-	char kind; /* l, s (k: of what is known), b; h, and c when that is cancelled */
+	uint16_t flags; /* of a scan */
+	char kind;      /* l, s, b; h, and c when that is cancelled */
 	uint32_t request;
 	struct file_id dir;
 	char name[64];
@@ -79,7 +80,10 @@ static inline void on_look(void *context, uint32_t request, const struct file_id
 
 static inline void on_scan(void *context, uint32_t request, uint16_t flags, const struct file_id *dir)
 {
-	ask(context, (flags & SCAN_KNOWN) != 0 ? 'k' : 's', request, dir, NULL, 0);
+	struct fixture *f = context;
+
+	ask(context, 's', request, dir, NULL, 0);
+	f->asked[f->asked_count - 1].flags = flags;
 }
 
 static inline void on_barrier(void *context, uint32_t request)

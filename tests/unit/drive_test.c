@@ -643,10 +643,141 @@ static void test_reserved_names_are_not_seen(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* An entry of a list that is brief: inode and birth time. */
+static void list_briefly(struct fixture *f, const char *name, uint64_t inode, int64_t born, uint64_t size)
+{
+	struct observation o = {.type = OBSERVED_ENTRY, .flags = OBSERVED_LISTED | OBSERVED_BRIEF};
+
+	file_id_from_birth(&o.id, inode, born, 7);
+	o.state = (struct entry_state){
+		.kind = ENTRY_FILE, .links = 1, .mode = 0644, .size = size, .birth = {born, 7}};
+	observe(f, &o, ROOT, name);
+}
+
+/* What else is told of that file has its handle. */
+static void see_by_handle(struct fixture *f, const char *name, uint64_t inode, int64_t born)
+{
+	struct observation o = {.type = OBSERVED_ENTRY};
+
+	file_id_from_inode(&o.id, inode);
+	o.id.bytes[8] = FILE_ID_HANDLE;
+	o.id.bytes[13] = (uint8_t)born;
+	o.id.len = 14;
+	o.state = (struct entry_state){.kind = ENTRY_FILE, .links = 1, .mode = 0644, .birth = {born, 7}};
+	observe(f, &o, ROOT, name);
+}
+
+static struct asked begin_known_scan(struct fixture *f)
+{
+	struct asked a;
+
+	assert_int_equal(drive_reconcile(f->drive, f->txn, 0), 0);
+	step_at(f, f->now);
+	a = take_asked(f, 's');
+	assert_int_equal(a.flags, SCAN_KNOWN);
+	scan_marker(f, OBSERVED_SCAN_BEGIN, &a, 0);
+	return a;
+}
+
+static struct asked plant_and_scan(struct fixture *f)
+{
+	see_by_handle(f, "a", 4, 1000);
+	settle(f);
+	assert_told(f, "created a\n");
+	return begin_known_scan(f);
+}
+
+static void test_a_brief_list_of_what_is_known_holds_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct asked a = plant_and_scan(f);
+
+	list_briefly(f, "a", 4, 1000, 0);
+	assert_int_equal(drive_pending(f->drive), 0);
+	scan_marker(f, OBSERVED_SCAN_END, &a, 0);
+	settle(f);
+	assert_told(f, "");
+	assert_int_equal(f->asked_count, 0);
+	assert_int_equal(f->reconciled, 1);
+}
+
+static void test_a_known_file_that_a_brief_list_shows_changed_is_updated_without_a_look(void **state)
+{
+	struct fixture *f = *state;
+	struct asked a = plant_and_scan(f);
+
+	list_briefly(f, "a", 4, 1000, 5);
+	scan_marker(f, OBSERVED_SCAN_END, &a, 0);
+	settle(f);
+	assert_told(f, "updated a content\n");
+	assert_int_equal(f->asked_count, 0);
+	assert_int_equal(f->reconciled, 1);
+}
+
+static void test_another_file_in_a_brief_list_is_looked_at_before_the_scan_ends(void **state)
+{
+	struct fixture *f = *state;
+	struct asked a = plant_and_scan(f), l;
+
+	list_briefly(f, "a", 4, 1001, 0); /* the same number, given again */
+	scan_marker(f, OBSERVED_SCAN_END, &a, 0);
+	settle(f);
+	l = take_asked(f, 'l');
+	assert_string_equal(l.name, "a");
+	assert_int_equal(f->reconciled, 0);
+	see_by_handle(f, "a", 4, 1001);
+	looked(f, &l, 0);
+	settle(f);
+	assert_told(f, "updated a content\n");
+	assert_int_equal(f->reconciled, 1);
+}
+
+static void test_a_brief_list_is_overtaken_by_what_is_seen_after_it(void **state)
+{
+	struct fixture *f = *state;
+	struct asked a = plant_and_scan(f);
+
+	list_briefly(f, "a", 4, 1000, 5);
+	gone(f, ROOT, "a");
+	scan_marker(f, OBSERVED_SCAN_END, &a, 0);
+	settle(f);
+	assert_told(f, "deleted a\n");
+	assert_int_equal(f->reconciled, 1);
+}
+
+static void test_too_many_strangers_in_a_brief_list_have_it_listed_again_in_full(void **state)
+{
+	struct fixture *f = *state;
+	struct asked a = begin_known_scan(f), l;
+	char name[16];
+	size_t looks = 0;
+
+	for (int i = 0; i < 200; i++) {
+		snprintf(name, sizeof(name), "n%d", i);
+		list_briefly(f, name, (uint64_t)(100 + i), 1000, 0);
+	}
+	scan_marker(f, OBSERVED_SCAN_END, &a, 0);
+	settle(f);
+	for (; f->asked_count > 0; looks++) {
+		l = take_asked(f, 'l');
+		gone(f, ROOT, l.name);
+		looked(f, &l, 0);
+	}
+	assert_in_range(looks, 1, 199);
+	settle(f);
+	a = take_asked(f, 's');
+	assert_int_equal(a.flags, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_parents_are_created_before_children),
+		TEST(test_a_brief_list_of_what_is_known_holds_nothing),
+		TEST(test_a_known_file_that_a_brief_list_shows_changed_is_updated_without_a_look),
+		TEST(test_another_file_in_a_brief_list_is_looked_at_before_the_scan_ends),
+		TEST(test_a_brief_list_is_overtaken_by_what_is_seen_after_it),
+		TEST(test_too_many_strangers_in_a_brief_list_have_it_listed_again_in_full),
 		TEST(test_a_new_name_for_a_file_with_one_link_is_a_move),
 		TEST(test_an_atomic_save_is_one_update),
 		TEST(test_a_rename_over_a_file_deletes_the_source_first),

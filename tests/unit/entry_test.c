@@ -25,7 +25,7 @@ struct fixture {
 };
 
 static int by_name, pinned; /* handles that were asked for */
-static bool look_old;
+static bool look_old, born_long_ago;
 static int replace_in = -1; /* the directory where `other` takes the place of `name` after the next handle */
 
 int __real_name_to_handle_at(int dir, const char *name, struct file_handle *handle, int *mount, int flags);
@@ -52,6 +52,8 @@ int __wrap_statx(int dir, const char *name, int flags, unsigned mask, struct sta
 
 	if (r == 0 && look_old)
 		x->stx_ctime.tv_sec -= OLD_S;
+	if (r == 0 && born_long_ago)
+		x->stx_btime.tv_sec -= OLD_S;
 	return r;
 }
 
@@ -78,6 +80,7 @@ static int setup(void **state)
 	make_file(f, "other", 2);
 	by_name = pinned = 0;
 	look_old = true;
+	born_long_ago = false;
 	replace_in = -1;
 	*state = f;
 	return 0;
@@ -148,6 +151,31 @@ static void test_file_that_was_touched_a_moment_ago_is_pinned(void **state)
 	assert_int_equal(pinned, 1);
 }
 
+static void test_old_file_that_is_likely_known_is_told_without_a_handle(void **state)
+{
+	struct fixture *f = *state;
+	struct observation expected = look(f, "name"), got = {0};
+
+	born_long_ago = true;
+	assert_int_equal(entry_look_known(f->dir, "name", &f->rule, &got, f->target), 0);
+	assert_int_equal(got.flags, OBSERVED_BRIEF);
+	assert_int_equal(file_id_inode(&got.id), file_id_inode(&expected.id));
+	assert_int_equal(got.state.size, 1);
+	assert_int_not_equal(got.state.birth.seconds, 0);
+	assert_int_equal(by_name + pinned, 0);
+}
+
+static void test_file_that_was_just_born_has_no_birth_time_and_is_told_in_full(void **state)
+{
+	struct fixture *f = *state;
+	struct observation expected = look(f, "name"), got = {0};
+
+	assert_int_equal(entry_look_known(f->dir, "name", &f->rule, &got, f->target), 0);
+	assert_int_equal(got.flags, 0);
+	assert_true(file_id_equal(&got.id, &expected.id));
+	assert_int_equal(got.state.birth.seconds, 0);
+}
+
 static void test_symlink_in_a_list_has_its_target(void **state)
 {
 	struct fixture *f = *state;
@@ -176,6 +204,8 @@ int main(void)
 		TEST(test_old_file_in_a_list_is_the_same_without_a_pin),
 		TEST(test_file_that_is_replaced_between_two_calls_is_told_as_one_inode),
 		TEST(test_file_that_was_touched_a_moment_ago_is_pinned),
+		TEST(test_old_file_that_is_likely_known_is_told_without_a_handle),
+		TEST(test_file_that_was_just_born_has_no_birth_time_and_is_told_in_full),
 		TEST(test_symlink_in_a_list_has_its_target),
 		TEST(test_name_that_is_gone_is_absent_in_a_list),
 	};
