@@ -438,7 +438,7 @@ static int scan_failed(struct drive *d, const struct scan *s)
 	int r = drive_dir_node(d, &s->dir, &dir);
 	bool told = s->known_closed && !s->walk->reconcile;
 
-	fail(d, s->walk, &s->dir, s->error);
+	walk_failed(d, s->walk, &s->dir, s->error);
 	if (r == 0 && !told && d->options.output.unreadable != NULL)
 		d->options.output.unreadable(d->options.output.context, dir, s->error);
 	return r < 0 ? r : 0;
