@@ -111,21 +111,34 @@ static json_t *warnings(const struct drive_status *status)
 	return list;
 }
 
+/* Until the engine has told of the drive the store is asked; one that it does not know yet has none. */
+static int count_entries(const struct stream *st, struct store_txn *txn, uint64_t *out)
+{
+	struct drive_row drive;
+	int r;
+
+	*out = st->status != NULL ? st->status->entries : 0;
+	if (st->status != NULL)
+		return 0;
+	r = drives_find(txn, st->drive, &drive);
+	return r == 0 ? index_count(txn, drive.drive, out) : r == DRIVES_NONE ? 0 : r;
+}
+
 static json_t *drive_json(struct stream *st, struct store_txn *txn)
 {
 	const struct drive_status *status = st->status;
 	struct place place = {0};
+	uint64_t entries;
 	json_t *json;
 
-	if (read_place(st, txn, &place) < 0)
+	if (read_place(st, txn, &place) < 0 || count_entries(st, txn, &entries) < 0)
 		return NULL;
 	json = json_pack("{s:s,s:o,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:o}", "name", st->drive, "root",
 			 status != NULL ? path_string(status->root) : json_null(), "backend",
 			 backend_name(status != NULL ? status->backend : WATCH_AUTO), "state",
 			 drive_state_name(status != NULL ? status->state : DRIVE_OFFLINE), "epoch",
 			 (json_int_t)place.tail.epoch, "seq", (json_int_t)place.tail.seq, "floor",
-			 (json_int_t)place.floor, "entries",
-			 (json_int_t)(status != NULL ? status->entries : 0), "pending",
+			 (json_int_t)place.floor, "entries", (json_int_t)entries, "pending",
 			 (json_int_t)(status != NULL ? status->pending : 0), "last_run", last_run(st, txn));
 	if (json != NULL && status != NULL && status->why[0] != '\0')
 		json_object_set_new(json, "why", path_string(status->why));

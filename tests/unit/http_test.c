@@ -96,6 +96,35 @@ static void test_status_tells_each_drive_one_may_see(void **state)
 	json_decref(body);
 }
 
+/* As if the engine had told nothing of any drive. */
+static void forget_news(struct net_fixture *f)
+{
+	struct stream *st;
+
+	TAILQ_FOREACH(st, &f->server->streams, link)
+	{
+		if (st->status != NULL)
+			free(st->status->last_run);
+		free(st->status);
+		st->status = NULL;
+	}
+}
+
+static void test_status_counts_entries_of_which_no_news_came_yet(void **state)
+{
+	struct net_fixture *f = *state;
+	json_t *body, *drive;
+
+	net_add_files(f, "later", 5);
+	forget_news(f);
+	assert_int_equal(request(f, "GET", "/api/sync/status", f->token, NULL, &body), 200);
+	drive = json_array_get(json_object_get(body, "drives"), 1);
+	assert_string_equal(net_field(drive, "name"), "later");
+	assert_true(json_is_null(json_object_get(drive, "root"))); /* there was no news indeed */
+	assert_int_equal(json_integer_value(json_object_get(drive, "entries")), 5);
+	json_decref(body);
+}
+
 static void test_a_root_is_counted_and_then_adopted(void **state)
 {
 	struct net_fixture *f = *state;
@@ -513,6 +542,7 @@ int main(void)
 		HTTP_TEST(test_health_and_root_need_no_token),
 		HTTP_TEST(test_everything_else_needs_one),
 		HTTP_TEST(test_status_tells_each_drive_one_may_see),
+		HTTP_TEST(test_status_counts_entries_of_which_no_news_came_yet),
 		HTTP_TEST(test_a_root_is_counted_and_then_adopted),
 		HTTP_TEST(test_a_trigger_is_answered_with_its_run),
 		HTTP_TEST(test_a_barrier_is_answered_with_its_cursor),
