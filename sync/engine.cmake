@@ -10,6 +10,7 @@ add_library(sync STATIC
 	pass.c
 	rules_walk.c
 	run.c
+	queue_alarm.c
 	storm.c
 	sync_item.c
 	unread.c

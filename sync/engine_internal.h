@@ -9,6 +9,7 @@
  *   pass.c             drives that are compared again and again
  *   rules_walk.c       rules that are others than before
  *   storm.c            how soon a run may follow lost events
+ *   queue_alarm.c      when to warn of events that wait
  *   sync_item.c        the JSON of sync.* events
  *   unread.c           which directories could not be read
  *   watch.c            one watcher process: frames in, requests out
@@ -30,6 +31,7 @@
 #include "sync/engine.h"
 #include "sync/hash.h" /* container_of */
 #include "sync/probe.h"
+#include "sync/queue_alarm.h"
 #include "sync/rules.h"
 #include "sync/storm.h"
 #include "watcher/helper_message.h"
@@ -43,7 +45,6 @@ enum {
 	BULK_COMMIT_MS = 100, /* a first index commits this often, nobody waits for it */
 	PRUNE_LIMIT = 1000,
 	SWEEP_LIMIT = 2000,
-	QUEUE_ALARM_BYTES = 64 << 20, /* about half a million events */
 	RUNS_KEPT = 1000,
 	UNREAD_PATH_MAX = 112,
 	UNREAD_TEXT_MAX = RUN_ERROR_MAX + 1,
@@ -137,7 +138,7 @@ struct watched {
 	struct unread unread; /* what makes it incomplete */
 	uint64_t queue_bytes; /* of events that wait in the kernel */
 	uint32_t lag_ms;
-	bool queue_alarm;
+	struct queue_alarm queue_alarm;
 	unsigned mounts; /* other file systems that are mounted inside, one of them there: */
 	char mounted_at[256];
 	uint64_t retry_ms; /* offline: when to try again */

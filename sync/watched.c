@@ -389,19 +389,16 @@ static void on_overflow(struct watched *w)
 		engine_fail(w->engine, r, "beginning a run");
 }
 
-/* Once per episode: it ends when half of that is left. */
 static void on_gauges(struct watched *w, const struct observation *o)
 {
 	w->queue_bytes = o->queue_bytes;
 	w->lag_ms = o->lag_ms;
 	w->dirty = true;
-	if (!w->queue_alarm && o->queue_bytes >= QUEUE_ALARM_BYTES)
+	if (queue_alarm_told(&w->queue_alarm, o->queue_bytes))
 		engine_log(
 			"drive %s: %llu MiB of events wait to be read; the machine is too busy, and each MiB "
 			"holds kernel memory",
 			w->row.name, (unsigned long long)o->queue_bytes >> 20);
-	if (o->queue_bytes >= QUEUE_ALARM_BYTES || o->queue_bytes < QUEUE_ALARM_BYTES / 2)
-		w->queue_alarm = o->queue_bytes >= QUEUE_ALARM_BYTES;
 }
 
 void watched_observe(struct watched *w, const struct observation *o)
