@@ -725,9 +725,7 @@ int inotify_backend_new(struct backend **out, struct channel *channel, const str
 	in->base.fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	if (in->base.fd < 0) {
 		r = -errno;
-		*why = r == -EMFILE
-			       ? "too many inotify instances: raise the sysctl fs.inotify.max_user_instances"
-			       : strerror(-r);
+		*why = strerror(-r);
 		instance_free(&in->base);
 		return r;
 	}

@@ -29,8 +29,10 @@
 #include "watcher/ignored.h"
 #include "watcher/io_priority.h"
 #include "watcher/starter.h"
+#include "watcher/watch_limit.h"
 
 enum {
+	WHY_ROOM = 448,
 	SCAN_PIECE = 512,   /* names looked at between two looks at the event queue */
 	SCAN_OPEN_COST = 4, /* opening and closing a directory costs as much as that many names */
 	UNSETTLED_MS = 50,  /* how long a backend waits that is unsettled */
@@ -184,8 +186,8 @@ static void emit_failed(struct watcher *w, uint16_t drive, int error, const char
 
 static void emit_ready(struct watcher *w, struct watch_drive *d, const char *why)
 {
-	char text[512];
-	int n = snprintf(text, sizeof(text), why == NULL ? "%s" : "%s, not by fanotify: %s", d->fs_type, why);
+	char text[WHY_ROOM + sizeof(d->fs_type)];
+	int n = snprintf(text, sizeof(text), "%s%s%s", d->fs_type, why[0] == '\0' ? "" : ", ", why);
 
 	struct observation o = {.type = OBSERVED_READY,
 				.drive = d->number,
@@ -201,27 +203,53 @@ static void emit_ready(struct watcher *w, struct watch_drive *d, const char *why
 	channel_emit(w->channel, &o);
 }
 
-static int attach_best(struct watcher *w, struct watch_drive *d, enum watch_backend wanted, const char **why)
+static int attach_saying(struct watcher *w, struct watch_drive *d, enum watch_backend kind,
+			 char why[WHY_ROOM])
 {
-	const char *why_not = NULL;
-	int r = -EOPNOTSUPP;
+	const char *reason = NULL;
+	int r = attach(w, d, kind, &reason);
 
-	*why = NULL;
-	if (wanted == WATCH_POLL)
-		return attach(w, d, WATCH_POLL, why);
-	if (wanted != WATCH_INOTIFY)
-		r = attach(w, d, WATCH_FANOTIFY, why);
+	if (r == -EMFILE && kind == WATCH_INOTIFY)
+		watch_limit_explain_instances(why, WHY_ROOM);
 	else
-		*why = "inotify is configured";
-	if (r == 0) {
-		*why = NULL;
+		snprintf(why, WHY_ROOM, "%s", r == 0 ? "" : reason == NULL ? strerror(-r) : reason);
+	return r;
+}
+
+static int attach_to_poll(struct watcher *w, struct watch_drive *d, const char *not_fanotify,
+			  char why[WHY_ROOM])
+{
+	char not_inotify[WHY_ROOM];
+	int r;
+
+	snprintf(not_inotify, sizeof(not_inotify), "%s", why);
+	r = attach_saying(w, d, WATCH_POLL, why);
+	if (r != 0)
+		return r;
+	d->flags |= WATCH_WEAK_BARRIER;
+	snprintf(why, WHY_ROOM, "not by fanotify: %.200s; and not by inotify: %.200s", not_fanotify,
+		 not_inotify);
+	return 0;
+}
+
+/* The best that can be had of what is allowed.  `why` it is not a better one; of an error, what it is. */
+static int attach_best(struct watcher *w, struct watch_drive *d, enum watch_backend wanted,
+		       char why[WHY_ROOM])
+{
+	char not_fanotify[WHY_ROOM] = "inotify is configured";
+	int r;
+
+	if (wanted == WATCH_POLL || wanted == WATCH_FANOTIFY)
+		return attach_saying(w, d, wanted, why);
+	if (wanted == WATCH_AUTO && attach_saying(w, d, WATCH_FANOTIFY, not_fanotify) == 0) {
+		why[0] = '\0';
 		return 0;
 	}
-	if (wanted == WATCH_FANOTIFY)
-		return r;
-	r = attach(w, d, WATCH_INOTIFY, &why_not);
-	if (r != 0)
-		*why = why_not;
+	r = attach_saying(w, d, WATCH_INOTIFY, why);
+	if (r == -EMFILE && wanted == WATCH_AUTO)
+		return attach_to_poll(w, d, not_fanotify, why);
+	if (r == 0)
+		snprintf(why, WHY_ROOM, "not by fanotify: %.400s", not_fanotify);
 	return r;
 }
 
@@ -264,7 +292,7 @@ static void serve_drive(struct watcher *w, const struct watch_request *q)
 {
 	struct watch_drive *d = find_drive(w, q->drive);
 	char path[4096];
-	const char *why;
+	char why[WHY_ROOM];
 	int r;
 
 	if (d != NULL)
@@ -276,19 +304,23 @@ static void serve_drive(struct watcher *w, const struct watch_request *q)
 		return;
 	}
 	TAILQ_INSERT_TAIL(&w->drives, d, link);
-	r = attach_best(w, d, q->backend, &why);
-	if (r == 0)
-		r = watch_drive_refresh(d);
-	if (r == 0)
-		r = mounts_refresh(d, NULL, NULL); /* before any scan, so that later ones are noticed */
-	if (r >= 0) {
-		emit_ready(w, d, why);
-		if (d->nested.count > 0)
-			emit_mounts(w, d);
+	r = attach_best(w, d, q->backend, why);
+	if (r != 0) {
+		fail_attach(w, d, q->backend, r, why);
+		drop_drive(w, d);
 		return;
 	}
-	fail_attach(w, d, q->backend, r, why == NULL ? strerror(-r) : why);
-	drop_drive(w, d);
+	r = watch_drive_refresh(d);
+	if (r == 0)
+		r = mounts_refresh(d, NULL, NULL); /* before any scan, so that later ones are noticed */
+	if (r < 0) {
+		fail_attach(w, d, q->backend, r, strerror(-r));
+		drop_drive(w, d);
+		return;
+	}
+	emit_ready(w, d, why);
+	if (d->nested.count > 0)
+		emit_mounts(w, d);
 }
 
 /* Called with what may have taken a root away, and now and then. */

@@ -120,5 +120,46 @@ class LimitTest(DaemonCase):
         self.assert_truth(replica)
 
 
+class InstancesTest(DaemonCase):
+    """No inotify instance can be had at all, nor fanotify."""
+    sysctl = "/proc/sys/user/max_inotify_instances"
+    settings = {"read_only": "yes", "poll_interval": "200ms"}
+
+    def begin(self, limit):
+        namespace = ["unshare", "--user", "--map-root-user"]
+        if subprocess.run([*namespace, "sh", "-c", f"echo {limit} > {self.sysctl}"], stderr=subprocess.DEVNULL,
+                          check=False).returncode != 0:
+            self.skipTest("no user namespace with a limit of its own can be made here")
+        self.daemon.prefix = [*namespace, "sh", "-c", f'echo {limit} > {self.sysctl}; exec "$0" "$@"']
+        make_tree(self.root, 5, 2)
+        self.daemon.start()
+
+    def test_the_drive_is_polled_and_says_why(self):
+        self.begin(0)
+        replica = self.replica().from_snapshot()
+        status = self.daemon.status(self.drive)
+        self.assertEqual((status["backend"], status["state"], status["weak_barrier"]), ("poll", "live", True))
+        self.assertRegex(status["why"], "not by fanotify: the capabilities .* needed; and not by inotify: its limit of "
+                         r"instances \(0\) is reached; raise it: sysctl user.max_inotify_instances=256, and start again")
+        Churn(self.root, seed=9).run(200)
+        self.assert_truth(replica)
+
+    def test_with_the_limit_raised_it_is_watched(self):
+        self.begin(20)
+        self.replica().from_snapshot()
+        self.assertEqual(self.daemon.status(self.drive)["backend"], "inotify")
+
+    def test_inotify_that_is_configured_is_not_replaced(self):
+        self.daemon.settings[self.drive] = {"watch": "inotify"}
+        self.daemon.write_config()
+        self.begin(0)
+        while True:
+            status = self.daemon.status(self.drive)
+            if "inotify" in status.get("why", ""):
+                break
+        self.assertEqual(status["state"], "offline")
+        self.assertIn("with inotify: its limit of instances (0) is reached; raise it: sysctl", status["why"])
+
+
 if __name__ == "__main__":
     unittest.main()

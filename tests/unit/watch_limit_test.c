@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,11 +35,27 @@ static void test_text_names_the_sysctl_and_fits(void **state)
 	assert_true(strtoull(value + 1, NULL, 10) >= 8192);
 }
 
+static void test_text_of_instances_names_the_sysctl_and_a_greater_value(void **state)
+{
+	char text[WATCH_LIMIT_TEXT];
+	unsigned long long limit;
+	const char *value;
+
+	(void)state;
+	watch_limit_explain_instances(text, sizeof(text));
+	assert_int_equal(sscanf(text, "its limit of instances (%llu)", &limit), 1);
+	assert_non_null(strstr(text, "_instances="));
+	value = strrchr(text, '=');
+	assert_true(strtoull(value + 1, NULL, 10) > limit);
+	assert_non_null(strstr(text, ", and start again"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_suggestion_holds_all_and_leaves_room),
 		cmocka_unit_test(test_text_names_the_sysctl_and_fits),
+		cmocka_unit_test(test_text_of_instances_names_the_sysctl_and_a_greater_value),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
