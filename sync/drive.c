@@ -520,6 +520,20 @@ void drive_pace(struct drive *d, unsigned rate)
 	walk_pace(d, rate);
 }
 
+void drive_lost(struct drive *d)
+{
+	struct held *h, *next;
+
+	for (h = TAILQ_FIRST(&d->debounce.all); h != NULL; h = next) {
+		next = TAILQ_NEXT(h, all);
+		if (!h->gone || h->walked ||
+		    (h->place != HELD_QUIET && h->place != HELD_PATIENT && h->place != HELD_DUE))
+			continue;
+		walk_unlisted(d, h->scan);
+		debounce_drop(&d->debounce, h);
+	}
+}
+
 void drive_set_silent(struct drive *d, bool silent)
 {
 	d->silent = silent;

@@ -104,6 +104,10 @@ void drive_pace(struct drive *d, unsigned rate);
 /* Forget everything held and asked (the watcher died, the root went away): no more answers will come. */
 void drive_reset(struct drive *d);
 void drive_set_silent(struct drive *d, bool silent);
+/* Events were lost, and a walk of everything will follow.  What is held as gone may have moved, and the event
+ * that told where to is among the lost ones: it is left to that walk, which looks at such names when it has
+ * seen all others. */
+void drive_lost(struct drive *d);
 
 /* A barrier: everything observed so far is to be released without waiting.  drive_passed() is true once all
  * of it is in the index, looks and subtree scans that it made necessary included. */

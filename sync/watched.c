@@ -384,6 +384,7 @@ static void on_overflow(struct watched *w)
 	if (!w->storm.owed)
 		engine_log("drive %s: events were lost; it is reconciled", w->row.name);
 	storm_lost(&w->storm, engine_now_ms());
+	drive_lost(w->machine);
 	r = run_request(w, RUN_OVERFLOW, NULL, &run);
 	if (r != 0)
 		engine_fail(w->engine, r, "beginning a run");

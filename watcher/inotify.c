@@ -78,7 +78,8 @@ struct inotify_instance {
 	struct recent deleted;       /* directories that are no more */
 	struct tree_walk walk;
 	size_t told_refused; /* directories without a watch, as the daemon knows */
-	uint32_t half;       /* cookie of a rename whose new name has not come yet; 0: none */
+	bool lost;     /* the queue was full: told behind what was in it, half of which may be missing */
+	uint32_t half; /* cookie of a rename whose new name has not come yet; 0: none */
 	unsigned open_dirs;
 	char target[ENTRY_TARGET_ROOM];
 	_Alignas(struct inotify_event) char buf[READ_BYTES];
@@ -303,8 +304,7 @@ static void gather(struct inotify_instance *in, const struct inotify_event *e)
 	struct tree_node *n = inotify_tree_by_wd(&in->tree, e->wd);
 	struct batch_name *name;
 
-	if (e->mask & IN_Q_OVERFLOW)
-		say_overflow(in);
+	in->lost |= (e->mask & IN_Q_OVERFLOW) != 0;
 	if (n == NULL) /* of a watch that was removed, or the overflow */
 		return;
 	if (e->len == 0) {
@@ -645,6 +645,9 @@ static ssize_t instance_read(struct backend *b)
 		batch_clear(&in->batch);
 	}
 	drop_detached(in);
+	if (in->lost)
+		say_overflow(in);
+	in->lost = false;
 	tell_refused(in);
 	b->quiet = false;
 	keep_waiting(in);

@@ -107,7 +107,10 @@ class OverflowTest(DaemonCase):
         finally:
             seen = states.end()
         events = replica.events(*FILE_EVENTS)
-        self.assertEqual({item["path"]: item["event"].rpartition(".")[2] for item in events}, expected)
+        told = {item["path"]: item["event"].rpartition(".")[2] for item in events}
+        wrong = {path: (expected.get(path), told.get(path)) for path in expected.keys() | told.keys()
+                 if expected.get(path) != told.get(path)}
+        self.assertEqual(wrong, {}, "expected and told")
         self.assertEqual(len(events), len(expected), "a change was told twice")
         return seen
 

@@ -363,9 +363,10 @@ static bool deliver(struct world *w)
 		print_observation(w, &o);
 	w->mid_batch = (o.type == OBSERVED_ENTRY || o.type == OBSERVED_GONE || o.type == OBSERVED_FILE) &&
 		       !(o.flags & OBSERVED_LISTED);
-	if (o.type == OBSERVED_OVERFLOW)
+	if (o.type == OBSERVED_OVERFLOW) {
 		lose(w);
-	else if (o.type == OBSERVED_BARRIER && o.request >= OUR_REQUESTS)
+		drive_lost(w->drive);
+	} else if (o.type == OBSERVED_BARRIER && o.request >= OUR_REQUESTS)
 		on_barrier_told(w, o.request);
 	else
 		observe(w, &o);

@@ -24,6 +24,21 @@ static void test_a_new_name_for_a_file_with_one_link_is_a_move(void **state)
 	assert_told(f, "moved a -> d/moved\n");
 }
 
+/* The queue ended between the two halves of a rename; a walk finds the other one. */
+static void test_what_is_gone_when_events_were_lost_may_have_moved(void **state)
+{
+	struct fixture *f = *state;
+
+	plant(f);
+	gone(f, ROOT, "a");
+	drive_lost(f->drive);
+	settle(f);
+	assert_told(f, "");
+	SEE(f, 2, "moved", .inode = 4);
+	settle(f);
+	assert_told(f, "moved a -> d/moved\n");
+}
+
 static void test_an_atomic_save_is_one_update(void **state)
 {
 	struct fixture *f = *state;
@@ -779,6 +794,7 @@ int main(void)
 		TEST(test_a_brief_list_is_overtaken_by_what_is_seen_after_it),
 		TEST(test_too_many_strangers_in_a_brief_list_have_it_listed_again_in_full),
 		TEST(test_a_new_name_for_a_file_with_one_link_is_a_move),
+		TEST(test_what_is_gone_when_events_were_lost_may_have_moved),
 		TEST(test_an_atomic_save_is_one_update),
 		TEST(test_a_rename_over_a_file_deletes_the_source_first),
 		TEST(test_a_chain_of_renames_moves_each_node),
