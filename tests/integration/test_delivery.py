@@ -55,6 +55,7 @@ class OrderTest(DaemonCase):
 
     def test_hello_and_subscribe_pipelined(self):
         self.daemon.start()
+        self.replica().from_snapshot()          # a subscription is answered when the first index is done
         connection = self.daemon.connect(token="")
         connection.send({"type": "hello", "token": self.daemon.token(), "client": "pipeliner"})
         connection.send({"type": "subscribe", "id": "1", "stream": "drive:music"})
