@@ -39,6 +39,11 @@ bool principal_sees_all(const struct principal *p)
 	return strcmp(p->row.drives, "*") == 0;
 }
 
+bool principal_limited(const struct principal *p)
+{
+	return p->prefixes.count > 0;
+}
+
 static int principal_new(struct auth *a, const struct token_row *row, struct principal **out)
 {
 	struct principal *p = calloc(1, sizeof(*p));
@@ -120,6 +125,7 @@ void principal_unref(struct principal *p)
 	if (p == NULL || --p->references > 0)
 		return;
 	LIST_REMOVE(p, link);
+	prefixes_deinit(&p->prefixes);
 	free(p);
 }
 

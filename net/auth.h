@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "net/prefixes.h"
 #include "store/tokens.h"
 
 struct store;
@@ -17,7 +18,8 @@ struct store;
 struct principal {
 	LIST_ENTRY(principal) link;
 	unsigned references;
-	struct token_row row; /* id 0: the local administrator */
+	struct token_row row;     /* id 0: the local administrator */
+	struct prefixes prefixes; /* the paths it may see, on every drive; its own */
 	bool revoked;
 };
 
@@ -41,6 +43,8 @@ bool principal_valid(const struct principal *p);
 bool principal_may(const struct principal *p, unsigned scope);
 bool principal_sees_drive(const struct principal *p, const char *drive);
 bool principal_sees_all(const struct principal *p);
+/* It sees a part of the paths only: what is not made to respect that is not for it. */
+bool principal_limited(const struct principal *p);
 
 /* Mark the principal of this token, if anybody uses it; its connections are closed by whoever calls. */
 void auth_revoked(struct auth *a, uint64_t token);

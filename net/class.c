@@ -10,15 +10,19 @@
 #include "net/internal.h"
 #include "net/wire.h"
 
-static int class_new(struct stream *st, uint64_t events, struct class **out)
+static int class_new(struct stream *st, const struct filter *filter, struct class **out)
 {
 	struct class *c = calloc(1, sizeof(*c));
 	struct server *s = st->server;
 
 	if (c == NULL)
 		return -ENOMEM;
+	if (prefixes_copy(&c->filter.prefixes, &filter->prefixes) != 0) {
+		free(c);
+		return -ENOMEM;
+	}
 	c->stream = st;
-	c->events = events;
+	c->filter.events = filter->events;
 	c->number = ++s->classes_made;
 	snprintf(c->name, sizeof(c->name), "s%llu", (unsigned long long)c->number);
 	TAILQ_INIT(&c->members);
@@ -32,18 +36,23 @@ static int class_new(struct stream *st, uint64_t events, struct class **out)
 	return 0;
 }
 
-int class_get(struct stream *st, uint64_t events, struct class **out)
+bool class_is(const struct class *c, const struct filter *filter)
+{
+	return c->filter.events == filter->events && prefixes_equal(&c->filter.prefixes, &filter->prefixes);
+}
+
+int class_get(struct stream *st, const struct filter *filter, struct class **out)
 {
 	struct class *c;
 
 	TAILQ_FOREACH(c, &st->classes, link)
 	{
-		if (c->events == events) {
+		if (class_is(c, filter)) {
 			*out = c;
 			return 0;
 		}
 	}
-	return class_new(st, events, out);
+	return class_new(st, filter, out);
 }
 
 void class_release(struct class *c)
@@ -54,16 +63,16 @@ void class_release(struct class *c)
 	c->stream->server->class_count--;
 	ring_deinit(&c->ring);
 	text_deinit(&c->items);
+	prefixes_deinit(&c->filter.prefixes);
 	free(c);
 }
 
-void class_offer(struct class *c, const struct journal_record *record)
+void class_offer(struct class *c, struct filter_record *record)
 {
-	if ((c->events & event_bit(record->event)) == 0)
+	if (c->broken || filter_apply(&c->filter, record, &c->items) != FILTER_CAME_IN)
 		return;
-	if (c->items.len > 0)
-		text_add(&c->items, ",", 1);
-	text_add(&c->items, record->json, record->json_len);
+	c->broken = true;
+	stream_came_in(c->stream, record->record->seq);
 }
 
 static void wake_members(struct class *c)
@@ -164,6 +173,12 @@ int class_close(struct class *c, const struct position *cursor)
 {
 	int e = 0;
 
+	if (c->broken) { /* each member reads up to there by itself, and is reset */
+		c->broken = false;
+		text_deinit(&c->items);
+		start_over(c, cursor);
+		return 0;
+	}
 	if (c->items.len > 0 || c->items.failed) {
 		e = close_items(c, cursor);
 		if (e != 0)

@@ -372,7 +372,8 @@ void note_broadcast(struct server *s, struct stream *st, enum event_type event, 
 	encode_note(&message, st->name, item);
 	s->notes_told++;
 	TAILQ_FOREACH(c, &st->classes, link)
-	if (!message.failed && (c->events & event_bit(event)) != 0)
+	/* Notes say more than a part of the paths. */
+	if (!message.failed && c->filter.prefixes.count == 0 && (c->filter.events & event_bit(event)) != 0)
 		note_class(c, s->notes_told, &message);
 	text_deinit(&message);
 }

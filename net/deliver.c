@@ -93,7 +93,7 @@ static int read_own(struct subscription *sub, const struct position *until, stru
 
 	if (e != 0)
 		return e;
-	e = reader_read(st, txn, sub->class->events, until->seq, batch, items);
+	e = reader_read(st, txn, &sub->class->filter, until->seq, batch, items);
 	store_abort(txn);
 	return e;
 }
@@ -108,6 +108,11 @@ static enum deliver_answer own_step(struct subscription *sub, const struct posit
 	e = read_own(sub, until, &batch, items);
 	if (e == JOURNAL_PRUNED) {
 		subscription_reset(sub, "pruned");
+		return DELIVER_DONE;
+	}
+	if (e == READER_CAME_IN) {
+		stream_came_in(sub->class->stream, batch.read.seq + 1);
+		subscription_reset(sub, "moved");
 		return DELIVER_DONE;
 	}
 	if (e != 0) {

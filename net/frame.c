@@ -127,15 +127,41 @@ static int parse_events(struct frame *f, json_t *value, struct frame_fault *faul
 	return 0;
 }
 
+static int add_prefixes(struct frame *f, json_t *value, const char *member,
+			int (*add)(struct prefixes *, const char *, size_t), struct frame_fault *fault)
+{
+	json_t *entry;
+	size_t i;
+
+	if (!json_is_array(value))
+		return fault_set(fault, NET_BAD_FRAME, "`%s` is an array of paths", member);
+	json_array_foreach(value, i, entry)
+	{
+		int e = !json_is_string(entry)
+				? -EINVAL
+				: add(&f->prefixes, json_string_value(entry), json_string_length(entry));
+
+		if (e == -EINVAL)
+			return fault_set(fault, NET_BAD_FRAME,
+					 "`%s` has entry %zu that is no path: names with a slash between",
+					 member, i);
+		if (e == -E2BIG)
+			return fault_set(fault, NET_LIMIT, "a subscription has at most %d prefixes",
+					 PREFIXES_MAX);
+		if (e != 0)
+			return fault_set(fault, NET_INTERNAL, "out of memory");
+	}
+	return 0;
+}
+
 static int parse_prefix(struct frame *f, json_t *value, struct frame_fault *fault)
 {
-	(void)f;
-	if (!json_is_array(value))
-		return fault_set(fault, NET_BAD_FRAME, "`prefix` is an array of paths");
-	if (json_array_size(value) != 0)
-		return fault_set(fault, NET_UNSUPPORTED,
-				 "`prefix` is not supported by this version: leave it empty");
-	return 0;
+	return add_prefixes(f, value, "prefix", prefixes_add, fault);
+}
+
+static int parse_prefix_base64(struct frame *f, json_t *value, struct frame_fault *fault)
+{
+	return add_prefixes(f, value, "prefix_b64", prefixes_add_base64, fault);
 }
 
 struct member {
@@ -154,6 +180,7 @@ static const struct member members[] = {
 	{"from", 1 << FRAME_SUBSCRIBE, parse_from},
 	{"events", 1 << FRAME_SUBSCRIBE, parse_events},
 	{"prefix", 1 << FRAME_SUBSCRIBE, parse_prefix},
+	{"prefix_b64", 1 << FRAME_SUBSCRIBE, parse_prefix_base64},
 };
 
 static int parse_member(struct frame *f, const char *key, json_t *value, struct frame_fault *fault)
@@ -257,6 +284,7 @@ int frame_parse(struct frame *out, const char *bytes, size_t len, struct frame_f
 
 void frame_deinit(struct frame *f)
 {
+	prefixes_deinit(&f->prefixes);
 	json_decref(f->root);
 	f->root = NULL;
 }

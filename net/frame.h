@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "net/encode.h"
+#include "net/prefixes.h"
 #include "store/position.h"
 
 enum {
@@ -37,8 +38,9 @@ struct frame {
 	size_t token_len;
 	const char *stream; /* subscribe, barrier */
 	enum frame_from from;
-	struct position cursor; /* FROM_CURSOR */
-	uint64_t events;        /* mask; EVENTS_ALL when not given */
+	struct position cursor;   /* FROM_CURSOR */
+	uint64_t events;          /* mask; EVENTS_ALL when not given */
+	struct prefixes prefixes; /* of both members; all zero when not given */
 	json_t *root;
 };
 

@@ -18,6 +18,7 @@
 #include "net/auth.h"
 #include "net/encode.h"
 #include "net/events.h"
+#include "net/filter.h"
 #include "net/frame.h"
 #include "net/listener.h"
 #include "net/ring.h"
@@ -165,6 +166,7 @@ struct stream {
 	struct journal *journal;     /* NULL until the store has it */
 	struct drive_status *status; /* NULL until the engine told it */
 	struct position read;        /* all classes have seen the records up to here */
+	struct position came_in;     /* the last record that made a class need a snapshot of it or later */
 	struct class_list classes;
 	unsigned waiting; /* subscriptions that wait for the first index */
 	bool dirty;       /* the journal has, or may have, more than `read` */
@@ -188,6 +190,8 @@ bool stream_ready(struct stream *st, struct store_txn *txn);
 int stream_locate(struct stream *st, struct store_txn *txn);
 /* Give the classes what the journal has, a bounded amount; clears `dirty` at the tail. */
 void stream_advance(struct stream *st);
+/* A snapshot from before this record is no good for a class with prefixes any more. */
+void stream_came_in(struct stream *st, uint64_t seq);
 /* End every subscription of the stream. */
 void stream_reset(struct stream *st, const char *reason);
 
@@ -197,9 +201,10 @@ struct class
 {
 	TAILQ_ENTRY(class) link;
 	struct stream *stream;
-	uint64_t events;
-	uint64_t number; /* never used twice */
-	char name[24];   /* "s" and the number */
+	struct filter filter; /* its own */
+	bool broken;          /* what comes next cannot be told by records */
+	uint64_t number;      /* never used twice */
+	char name[24];        /* "s" and the number */
 	struct subscription_list members;
 	struct ring ring;         /* its tail is where the next frame begins */
 	struct text items;        /* of the frame being built */
@@ -208,10 +213,12 @@ struct class
 	uint64_t used_ms;         /* the last frame */
 };
 
-int class_get(struct stream *st, uint64_t events, struct class **out);
+/* Copies the filter of a new one. */
+int class_get(struct stream *st, const struct filter *filter, struct class **out);
+bool class_is(const struct class *c, const struct filter *filter);
 void class_release(struct class *c); /* frees it when it has no member */
-/* One record of the journal. */
-void class_offer(struct class *c, const struct journal_record *record);
+/* One record of the journal, which the stream's classes parse at most once. */
+void class_offer(struct class *c, struct filter_record *record);
 /* Everything up to `cursor` has been offered: close the frame if it holds anything (or is due).  -ENOMEM. */
 int class_close(struct class *c, const struct position *cursor);
 /* Tell the members a cursor that moved without events. */
@@ -224,8 +231,10 @@ struct reader_batch {
 	bool items;           /* something was found */
 };
 /* Read at most up to `until` (a seq, a border), about WRITE_BYTES of items or CATCH_UP_RECORDS records: the
- * items, with commas between, are appended to t.  0, JOURNAL_PRUNED, -errno. */
-int reader_read(struct stream *st, struct store_txn *txn, uint64_t events, uint64_t until,
+ * items, with commas between, are appended to t.  0, JOURNAL_PRUNED, READER_CAME_IN: no record can tell what
+ * comes next (net/filter.h); -errno. */
+enum { READER_CAME_IN = 100 /* beside journal_answer */ };
+int reader_read(struct stream *st, struct store_txn *txn, const struct filter *filter, uint64_t until,
 		struct reader_batch *batch, struct text *t);
 
 /* ---- subscription.c / deliver.c: one client's place in a class */

@@ -5,32 +5,34 @@
 struct reading {
 	struct reader_batch *batch;
 	struct text *items;
-	uint64_t events, until;
+	const struct filter *filter;
+	uint64_t until;
 	unsigned records;
 };
 
 static int on_record(void *context, const struct journal_record *record)
 {
 	struct reading *r = context;
+	struct filter_record parsed = {record, NULL};
+	enum filter_answer answer;
 
+	answer = filter_apply(r->filter, &parsed, r->items);
+	filter_record_deinit(&parsed);
+	if (answer == FILTER_CAME_IN)
+		return r->batch->items ? 1 : READER_CAME_IN; /* first what was before it */
+	r->batch->items |= answer == FILTER_ADDED;
 	r->batch->read.seq = record->seq;
 	r->batch->read.check = record->check;
 	r->records++;
-	if ((r->events & event_bit(record->event)) != 0) {
-		if (r->batch->items)
-			text_add(r->items, ",", 1);
-		text_add(r->items, record->json, record->json_len);
-		r->batch->items = true;
-	}
 	if ((record->flags & JOURNAL_CONTINUED) != 0)
 		return 0; /* what belongs together stays together */
 	return record->seq >= r->until || r->items->len >= WRITE_BYTES || r->records >= CATCH_UP_RECORDS;
 }
 
-int reader_read(struct stream *st, struct store_txn *txn, uint64_t events, uint64_t until,
+int reader_read(struct stream *st, struct store_txn *txn, const struct filter *filter, uint64_t until,
 		struct reader_batch *batch, struct text *t)
 {
-	struct reading r = {.batch = batch, .items = t, .events = events, .until = until};
+	struct reading r = {.batch = batch, .items = t, .filter = filter, .until = until};
 	int e = stream_journal(st, txn);
 
 	batch->items = false;

@@ -145,6 +145,16 @@ static struct spool *spool_new(struct server *server, struct stream *st)
 	return s;
 }
 
+/* From before a directory came into what this class sees: it would be reset there once more. */
+static bool too_old(const struct spool *s, const struct class *c)
+{
+	const struct position *came_in = &c->stream->came_in;
+
+	return s->ready && s->error == 0 && c->filter.prefixes.count > 0 &&
+	       snapshot_position(s->snapshot)->epoch == came_in->epoch &&
+	       snapshot_position(s->snapshot)->seq < came_in->seq;
+}
+
 static bool old_one_serves(struct spool *s)
 {
 	struct store_txn *txn;
@@ -161,15 +171,16 @@ static bool old_one_serves(struct spool *s)
 
 /* The one that newcomers get; else, when no further one may be made, the newest that the journal can bridge
  * from. */
-static int choose(struct server *server, struct stream *st, struct spool **out)
+static int choose(struct server *server, const struct class *c, struct spool **out)
 {
+	struct stream *st = c->stream;
 	struct spool *s, *newest = NULL;
 	unsigned held = 0;
 
 	TAILQ_FOREACH(s, &server->snapshots.spools, link)
 	{
 		held++;
-		if (s->stream != st)
+		if (s->stream != st || too_old(s, c))
 			continue;
 		if (s->shared && (!s->ready || old_one_serves(s))) {
 			*out = s;
@@ -188,7 +199,7 @@ static int choose(struct server *server, struct stream *st, struct spool **out)
 int snapshots_ask(struct server *server, struct subscription *sub)
 {
 	struct spool *s;
-	int e = choose(server, sub->class->stream, &s);
+	int e = choose(server, sub->class, &s);
 
 	if (e != 0)
 		return e;
@@ -211,6 +222,8 @@ static int load_page(struct snapshots *all, struct subscription *sub)
 
 	text_clear(items);
 	e = snapshot_page(snapshot, sub->page, items);
+	if (e == 0)
+		e = filter_page(&sub->class->filter.prefixes, items);
 	if (e != 0)
 		return e;
 	text_clear(body);

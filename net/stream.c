@@ -112,8 +112,15 @@ static void relocate(struct stream *st, const struct position *tail)
 		ring_clear(&c->ring);
 		c->ring.begin = *tail;
 		text_clear(&c->items);
+		c->broken = false;
 		c->silent_since_ms = 0;
 	}
+}
+
+void stream_came_in(struct stream *st, uint64_t seq)
+{
+	if (st->came_in.epoch != st->read.epoch || st->came_in.seq < seq)
+		st->came_in = (struct position){.epoch = st->read.epoch, .seq = seq};
 }
 
 void stream_reset(struct stream *st, const char *reason)
@@ -143,6 +150,7 @@ static int on_record(void *context, const struct journal_record *record)
 	struct advance *a = context;
 	struct stream *st = a->stream;
 	struct class *c;
+	struct filter_record parsed = {record, NULL};
 	bool group_ends = (record->flags & JOURNAL_CONTINUED) == 0;
 
 	st->read.seq = record->seq;
@@ -150,10 +158,11 @@ static int on_record(void *context, const struct journal_record *record)
 	a->bytes += record->json_len;
 	TAILQ_FOREACH(c, &st->classes, link)
 	{
-		class_offer(c, record);
+		class_offer(c, &parsed);
 		if (group_ends && c->items.len >= WRITE_BYTES)
 			class_close(c, &st->read);
 	}
+	filter_record_deinit(&parsed);
 	return group_ends && a->bytes >= ADVANCE_BYTES ? 1 : 0;
 }
 

@@ -147,7 +147,8 @@ void on_spool_ready(struct subscription *sub, int error)
 	pump_behind(c);
 }
 
-static const char *find_conflict(struct connection *c, const struct frame *f, const struct stream *st)
+static const char *find_conflict(struct connection *c, const struct frame *f, const struct stream *st,
+				 const struct filter *filter)
 {
 	struct subscription *sub;
 
@@ -155,20 +156,21 @@ static const char *find_conflict(struct connection *c, const struct frame *f, co
 	{
 		if (strcmp(sub->id, f->id) == 0)
 			return "this `id` names a subscription of this connection already";
-		if (sub->class->stream == st && sub->class->events == f->events)
+		if (sub->class->stream == st && class_is(sub->class, filter))
 			return "this connection has the same subscription already";
 	}
 	return NULL;
 }
 
-static struct subscription *subscription_new(struct connection *c, const struct frame *f, struct stream *st)
+static struct subscription *subscription_new(struct connection *c, const struct frame *f, struct stream *st,
+					     const struct filter *filter)
 {
 	struct subscription *sub = calloc(1, sizeof(*sub));
 
 	if (sub == NULL)
 		return NULL;
 	sub->id = strdup(f->id);
-	if (sub->id == NULL || class_get(st, f->events, &sub->class) != 0) {
+	if (sub->id == NULL || class_get(st, filter, &sub->class) != 0) {
 		free(sub->id);
 		free(sub);
 		return NULL;
@@ -184,12 +186,32 @@ static struct subscription *subscription_new(struct connection *c, const struct 
 	return sub;
 }
 
+static void subscribe_with(struct connection *c, const struct frame *f, struct stream *st,
+			   const struct filter *filter)
+{
+	const char *conflict = find_conflict(c, f, st, filter);
+
+	if (conflict != NULL) {
+		connection_error(c, f->id, NET_ALREADY, conflict);
+		return;
+	}
+	if (c->subscription_count >= SUBSCRIPTIONS_MAX) {
+		connection_error(c, f->id, NET_LIMIT, "a connection has at most 64 subscriptions");
+		return;
+	}
+	if (subscription_new(c, f, st, filter) == NULL) {
+		connection_error(c, f->id, NET_INTERNAL, "out of memory");
+		return;
+	}
+	subscribe_waiting(st);
+}
+
 void subscribe(struct connection *c, const struct frame *f)
 {
-	struct subscription *sub;
+	struct filter filter = {.events = f->events};
 	struct stream *st;
 	enum net_error error;
-	const char *conflict;
+	int e;
 
 	if (stream_look_up(c->server, c->principal, TOKEN_READ, f->stream, &st, &error) != 0) {
 		connection_error(c, f->id, error, "there is no such stream for you");
@@ -199,21 +221,14 @@ void subscribe(struct connection *c, const struct frame *f)
 		connection_error(c, f->id, NET_UNSUPPORTED, "the bus has no snapshot");
 		return;
 	}
-	conflict = find_conflict(c, f, st);
-	if (conflict != NULL) {
-		connection_error(c, f->id, NET_ALREADY, conflict);
-		return;
-	}
-	if (c->subscription_count >= SUBSCRIPTIONS_MAX) {
-		connection_error(c, f->id, NET_LIMIT, "a connection has at most 64 subscriptions");
-		return;
-	}
-	sub = subscription_new(c, f, st);
-	if (sub == NULL) {
+	e = prefixes_meet(&filter.prefixes, &f->prefixes, &c->principal->prefixes);
+	if (e == 0)
+		subscribe_with(c, f, st, &filter);
+	else if (e == -EACCES)
+		connection_error(c, f->id, NET_FORBIDDEN, "there is nothing in these prefixes for you");
+	else
 		connection_error(c, f->id, NET_INTERNAL, "out of memory");
-		return;
-	}
-	subscribe_waiting(st);
+	prefixes_deinit(&filter.prefixes);
 }
 
 void unsubscribe(struct connection *c, const struct frame *f)

@@ -36,6 +36,20 @@ static void check_error(const char *id, enum net_error code, const char *message
 	text_deinit(&t);
 }
 
+/* None has another, each has itself, and the set meets itself in itself. */
+static void check_prefixes(const struct prefixes *p)
+{
+	struct prefixes both;
+
+	assert(p->count <= PREFIXES_MAX);
+	for (size_t i = 0; i < p->count; i++) {
+		assert(prefixes_have(p, p->list[i].bytes, p->list[i].len));
+		assert(!prefixes_below(p, p->list[i].bytes, p->list[i].len));
+	}
+	assert(prefixes_meet(&both, p, p) == 0 && prefixes_equal(&both, p));
+	prefixes_deinit(&both);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct frame_fault fault;
@@ -50,6 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_id(f.id);
 	assert(f.stream == NULL || strlen(f.stream) <= FRAME_STREAM_MAX);
 	assert(f.client == NULL || strlen(f.client) <= FRAME_CLIENT_MAX);
+	check_prefixes(&f.prefixes);
 	frame_deinit(&f);
 	return 0;
 }

@@ -5,6 +5,7 @@ TREE  no orphan, no duplicate name, no cycle; parents exist and are directories;
 ORD   seqs grow.  GAP: each frame's `prev` is the cursor we hold, and without a filter no seq is skipped.
 DUP   follows from both.  EPOCH: the ledger remembers what each (epoch, seq) was used for, for the whole run.
 """
+import base64
 import json
 
 from truth import item_bytes, item_state, parse_time
@@ -62,6 +63,12 @@ class Tree:
     def __init__(self):
         self.root = Node(0, b"", None, None)
         self.nodes = {}
+
+    def scaffold(self, prefix):
+        """Stand-ins for what lies above a prefix, which no item tells of."""
+        node = self.root
+        for name in prefix.split(b"/")[:-1]:
+            node = node.children.setdefault(name, Node(0, name, node, None))
 
     def find(self, path):
         node = self.root
@@ -146,12 +153,16 @@ class Replica:
         self.cursor = None
         self.sub = None
         self._whole = True
+        self.prefixes = []
+        self.resets = 0
 
     # Beginning
 
     def from_snapshot(self, identifier="s"):
         self._subscribe(identifier, "snapshot")
         self.tree, last = Tree(), False
+        for prefix in self.prefixes:
+            self.tree.scaffold(prefix)
         while not last:
             page = self.connection.expect("snap", sub=self.sub)
             for item in page["items"]:
@@ -161,6 +172,14 @@ class Replica:
             last = page.get("last", False)
         self.cursor = page["cursor"]
         return self
+
+    def within(self, *prefixes):
+        """See these prefixes (bytes) alone.  Items that go past are known to be there, and seqs skip."""
+        self.prefixes = list(prefixes)
+        return self
+
+    def fits(self, path):
+        return not self.prefixes or any(path == prefix or path.startswith(prefix + b"/") for prefix in self.prefixes)
 
     def from_now(self, identifier="s", events=None):
         self.cursor = self._subscribe(identifier, "now", events)["cursor"]
@@ -178,6 +197,8 @@ class Replica:
         frame = {"type": "subscribe", "id": identifier, "stream": self.stream, "from": start}
         if events:
             frame["events"] = events
+        if self.prefixes:
+            frame["prefix_b64"] = [base64.b64encode(prefix).decode() for prefix in self.prefixes]
         self.connection.send(frame)
         answer = self.connection.receive(lambda f: f.get("id") == identifier)
         assert answer["type"] == "subscribed", f"not subscribed: {answer}"
@@ -191,6 +212,12 @@ class Replica:
         """Take one frame of this subscription and apply it."""
         frame = self.connection.receive(
             lambda f: f.get("sub") == self.sub and f["type"] in ("ev", "mark", "reset"))
+        if self.prefixes and frame["type"] == "reset" and frame["reason"] == "moved":
+            self.resets += 1
+            before = self.cursor
+            self.from_snapshot()
+            assert parse_cursor(self.cursor) > parse_cursor(before), f"{self.cursor} is from before the reset"
+            return frame
         assert frame["type"] != "reset", f"the stream was reset: {frame}"
         assert frame["prev"] == self.cursor, f"gap: we hold {self.cursor}, the frame follows {frame['prev']}"
         if frame["type"] == "ev":
@@ -206,7 +233,7 @@ class Replica:
         assert epoch == end_epoch and frame["stream"] == self.stream and frame["items"], frame
         for item in frame["items"]:
             assert item["seq"] > seq, f"out of order: {item['seq']} after {seq}"
-            assert not self._whole or item["seq"] == seq + 1, f"gap: {item['seq']} after {seq}"
+            assert not self._whole or self.prefixes or item["seq"] == seq + 1, f"gap: {item['seq']} after {seq}"
             seq = item["seq"]
             self.ledger.enter(self.stream, epoch, item)
             self._check_item(item)
@@ -216,7 +243,7 @@ class Replica:
                 assert revision == f"{epoch}-{seq}", f"the revision is not the position: {item}"
                 if self._whole:
                     self.tree.apply(item)
-        assert seq <= end and (not self._whole or seq == end), f"the last item is {seq}, the cursor {end}"
+        assert seq <= end and (not self._whole or self.prefixes or seq == end), f"the last item is {seq}, the cursor {end}"
         if self._whole:
             names = [node.name for node in self.tree.nodes.values() if node.name.startswith(SWAP)] \
                 if SWAP.decode() in frame.raw else []
@@ -224,6 +251,8 @@ class Replica:
 
     def _check_item(self, item):
         assert item["drive"] == self.drive, item
+        for key in ("path", "from"):
+            assert key not in item or self.fits(item_bytes(item, key)), f"outside of {self.prefixes}: {item}"
         if "at" in item:
             parse_time(item["at"])
         if item.get("event") in (None, *FILE_EVENTS[:3]):

@@ -73,6 +73,41 @@ static void test_subscribe_from_a_cursor_with_a_filter(void **state)
 	frame_deinit(&f);
 }
 
+static void test_prefixes_of_both_members_are_one_set(void **state)
+{
+	struct frame f = parse("{\"type\":\"subscribe\",\"id\":1,\"stream\":\"bus\","
+			       "\"prefix\":[\"b\",\"a/\u00e9\"],\"prefix_b64\":[\"Y2Fm6Q==\"]}");
+
+	(void)state;
+	assert_int_equal(f.prefixes.count, 3);
+	assert_true(prefixes_have(&f.prefixes, "a/\xc3\xa9/x", 6));
+	assert_true(prefixes_have(&f.prefixes, "caf\xe9", 4));
+	assert_false(prefixes_have(&f.prefixes, "a", 1));
+	frame_deinit(&f);
+	f = parse("{\"type\":\"subscribe\",\"id\":1,\"stream\":\"bus\",\"prefix\":[\"b\",\"\"]}");
+	assert_true(prefixes_have(&f.prefixes, "a", 1));
+	frame_deinit(&f);
+}
+
+static void test_too_many_prefixes_are_a_limit(void **state)
+{
+	struct text t = {0};
+	struct frame_fault fault;
+	struct frame f;
+
+	(void)state;
+	text_add_str(&t, "{\"type\":\"subscribe\",\"id\":1,\"stream\":\"bus\",\"prefix\":[\"p\"");
+	for (unsigned i = 0; i < PREFIXES_MAX; i++) {
+		text_add_str(&t, ",\"");
+		text_add_number(&t, i);
+		text_add_str(&t, "\"");
+	}
+	text_add_str(&t, "]}");
+	assert_int_equal(frame_parse(&f, t.data, t.len, &fault), -EINVAL);
+	assert_int_equal(fault.code, NET_LIMIT);
+	text_deinit(&t);
+}
+
 static void test_the_id_comes_back_as_it_was(void **state)
 {
 	struct frame f = parse("{\"type\":\"unsubscribe\",\"id\":\"a\\\"\\u0001\\n\"}");
@@ -117,8 +152,6 @@ static void test_what_is_not_supported_says_so(void **state)
 		     "{\"type\":\"ack\",\"stream\":\"bus\",\"cursor\":\"1-1~0000000000000000\"}");
 	assert_fault(NET_UNSUPPORTED, "{\"type\":\"mutate\"}");
 	assert_fault(NET_UNSUPPORTED, "{\"type\":\"refresh\",\"token\":\"x\"}");
-	assert_fault(NET_UNSUPPORTED,
-		     "{\"type\":\"subscribe\",\"id\":\"x\",\"stream\":\"bus\",\"prefix\":[\"a\"]}");
 }
 
 static void test_malformed_frames_are_refused(void **state)
@@ -144,6 +177,11 @@ static void test_malformed_frames_are_refused(void **state)
 		"{\"type\":\"subscribe\",\"id\":\"x\",\"stream\":\"bus\",\"from\":\"then\"}",
 		"{\"type\":\"subscribe\",\"id\":\"x\",\"stream\":\"bus\",\"events\":[7]}",
 		"{\"type\":\"subscribe\",\"id\":\"x\",\"stream\":\"bus\",\"events\":\"sync.*\"}",
+		"{\"type\":\"subscribe\",\"id\":\"x\",\"stream\":\"bus\",\"prefix\":\"a\"}",
+		"{\"type\":\"subscribe\",\"id\":\"x\",\"stream\":\"bus\",\"prefix\":[7]}",
+		"{\"type\":\"subscribe\",\"id\":\"x\",\"stream\":\"bus\",\"prefix\":[\"a/\"]}",
+		"{\"type\":\"subscribe\",\"id\":\"x\",\"stream\":\"bus\",\"prefix\":[\"a\",\"b/../a\"]}",
+		"{\"type\":\"subscribe\",\"id\":\"x\",\"stream\":\"bus\",\"prefix_b64\":[\"a\"]}",
 		"{\"type\":\"barrier\",\"id\":\"x\"}",
 		"{\"type\":\"unsubscribe\"}",
 		"{\"type\":\"pi\\u0000ng\"}",
@@ -174,6 +212,8 @@ int main(void)
 		cmocka_unit_test(test_hello_with_everything),
 		cmocka_unit_test(test_subscribe_has_defaults),
 		cmocka_unit_test(test_subscribe_from_a_cursor_with_a_filter),
+		cmocka_unit_test(test_prefixes_of_both_members_are_one_set),
+		cmocka_unit_test(test_too_many_prefixes_are_a_limit),
 		cmocka_unit_test(test_the_id_comes_back_as_it_was),
 		cmocka_unit_test(test_a_fault_carries_the_id),
 		cmocka_unit_test(test_the_longest_id_fits_whatever_its_bytes),

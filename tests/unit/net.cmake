@@ -6,6 +6,8 @@ target_link_libraries(net_fake PUBLIC net PkgConfig::LIBUV PkgConfig::LIBWEBSOCK
 add_unit_test(wire net)
 add_unit_test(events net)
 add_unit_test(ring net)
+add_unit_test(prefixes net)
+add_unit_test(filter net PkgConfig::JANSSON)
 add_unit_test(frame net PkgConfig::JANSSON)
 add_unit_test(session net_fake)
 add_unit_test(delivery net_fake)
