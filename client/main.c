@@ -103,11 +103,12 @@ static const struct command commands[] = {
 		.summary = "make a token and print it",
 		.help = "  --name NAME       what or whom it is for\n"
 			"  --drive DRIVE     good for this drive; may be repeated (all drives)\n"
+			"  --prefix PATH     limited to this path and all below; may be repeated (all)\n"
 			"  --read --write --admin   what it may do (read)\n"
 			"  --expires 30d     good for so long: s, m, h, d or w (for ever)\n"
 			"  --json            {\"id\",\"token\",…}\n",
-		.options = OPTION_NAME | OPTION_DRIVE | OPTION_READ | OPTION_WRITE | OPTION_ADMIN |
-			   OPTION_EXPIRES | OPTION_JSON,
+		.options = OPTION_NAME | OPTION_DRIVE | OPTION_PREFIX | OPTION_READ | OPTION_WRITE |
+			   OPTION_ADMIN | OPTION_EXPIRES | OPTION_JSON,
 		.run = command_token_create,
 	},
 	{

@@ -32,6 +32,7 @@ static const struct spelling {
 	{"help", OPTION_HELP, no_argument},
 	{"version", OPTION_VERSION, no_argument},
 	{"yes", OPTION_YES, no_argument},
+	{"prefix", OPTION_PREFIX, required_argument},
 };
 
 enum { SPELLINGS = sizeof(spellings) / sizeof(spellings[0]) };
@@ -99,6 +100,16 @@ static bool set_drive(struct options *o, const char *value, char *error)
 	return true;
 }
 
+static bool set_prefix(struct options *o, const char *value, char *error)
+{
+	if (o->prefix_count == OPTIONS_PREFIXES_MAX) {
+		snprintf(error, OPTIONS_ERROR_MAX, "more than %d times --prefix", OPTIONS_PREFIXES_MAX);
+		return false;
+	}
+	o->prefixes[o->prefix_count++] = value;
+	return true;
+}
+
 static bool set_limit(struct options *o, const char *value, char *error)
 {
 	if (parse_count(value, &o->limit) && o->limit > 0)
@@ -157,6 +168,8 @@ static bool set_value(struct options *o, enum option_bit bit, const char *value,
 		break;
 	case OPTION_DRIVE:
 		return set_drive(o, value, error);
+	case OPTION_PREFIX:
+		return set_prefix(o, value, error);
 	case OPTION_LIMIT:
 		return set_limit(o, value, error);
 	case OPTION_EXPIRES:
@@ -242,7 +255,8 @@ static bool take_option(struct options *o, int answer, char **argv, char *error)
 	if (!spelled_out(s, argv, error))
 		return false;
 	o->given |= s->bit;
-	if ((s->bit & (OPTION_AFTER | OPTION_EVENTS | OPTION_CLIENT | OPTION_NAME | OPTION_DRIVE)) != 0 &&
+	if ((s->bit & (OPTION_AFTER | OPTION_EVENTS | OPTION_CLIENT | OPTION_NAME | OPTION_DRIVE |
+		       OPTION_PREFIX)) != 0 &&
 	    !is_text(optarg, s->name, error))
 		return false;
 	return set_value(o, s->bit, optarg, error);

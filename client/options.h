@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { OPTIONS_ARGS_MAX = 8, OPTIONS_DRIVES_MAX = 64, OPTIONS_ERROR_MAX = 256 };
+enum { OPTIONS_ARGS_MAX = 8, OPTIONS_DRIVES_MAX = 64, OPTIONS_PREFIXES_MAX = 64, OPTIONS_ERROR_MAX = 256 };
 
 /* One bit for each option. */
 enum option_bit {
@@ -31,6 +31,7 @@ enum option_bit {
 	OPTION_HELP = 1 << 18,
 	OPTION_VERSION = 1 << 19,
 	OPTION_YES = 1 << 20,
+	OPTION_PREFIX = 1 << 21,
 };
 enum { OPTIONS_SERVER = OPTION_URL | OPTION_TOKEN | OPTION_TOKEN_FILE | OPTION_STATE | OPTION_HELP };
 
@@ -40,6 +41,8 @@ struct options {
 		*name; /* from argv, or NULL */
 	const char *drives[OPTIONS_DRIVES_MAX];
 	size_t drive_count;
+	const char *prefixes[OPTIONS_PREFIXES_MAX];
+	size_t prefix_count;
 	uint64_t limit;                     /* 0: not given */
 	int64_t expires_in;                 /* seconds; 0: never */
 	const char *args[OPTIONS_ARGS_MAX]; /* what is no option, the subcommand included */

@@ -24,6 +24,15 @@ static json_t *drive_list(const struct options *o)
 	return list;
 }
 
+static json_t *prefix_list(const struct options *o)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < o->prefix_count; i++)
+		json_array_append_new(list, json_string(o->prefixes[i]));
+	return list;
+}
+
 static json_t *scope_list(unsigned given)
 {
 	static const struct {
@@ -45,6 +54,8 @@ static json_t *create_body(const struct options *o)
 	json_t *body = json_pack("{s:s}", "name", o->name);
 
 	json_object_set_new(body, "drives", drive_list(o));
+	if (o->prefix_count > 0)
+		json_object_set_new(body, "prefixes", prefix_list(o));
 	json_object_set_new(body, "scopes", scope_list(o->given));
 	json_object_set_new(body, "expires_in",
 			    o->expires_in != 0 ? json_integer(o->expires_in) : json_null());
@@ -208,7 +219,8 @@ static void add_token(struct table *t, const json_t *token)
 	table_add(t, scopes != NULL ? scopes : "");
 	add_time(t, token, "created", "-");
 	add_time(t, token, "expires", "never");
-	table_add(t, drives != NULL ? drives : "");
+	table_addf(t, "%s%s", drives != NULL ? drives : "",
+		   json_array_size(json_object_get(token, "prefixes")) > 0 ? " in part" : "");
 	table_add(t, name != NULL ? name : "");
 	free(drives);
 	free(scopes);

@@ -36,7 +36,7 @@ bool principal_sees_drive(const struct principal *p, const char *drive)
 
 bool principal_sees_all(const struct principal *p)
 {
-	return strcmp(p->row.drives, "*") == 0;
+	return strcmp(p->row.drives, "*") == 0 && !principal_limited(p);
 }
 
 bool principal_limited(const struct principal *p)
@@ -44,12 +44,27 @@ bool principal_limited(const struct principal *p)
 	return p->prefixes.count > 0;
 }
 
+static int add_prefixes(struct prefixes *out, const struct token_row *row)
+{
+	int e = 0;
+
+	for (size_t at = 0; at < row->prefixes_len && e == 0; at += strlen(row->prefixes + at) + 1)
+		e = prefixes_add(out, row->prefixes + at, strlen(row->prefixes + at));
+	/* A limit that says nothing is damage, not the right to everything. */
+	return e == 0 && row->prefixes_len > 0 && out->count == 0 ? -EILSEQ : e;
+}
+
 static int principal_new(struct auth *a, const struct token_row *row, struct principal **out)
 {
 	struct principal *p = calloc(1, sizeof(*p));
+	int e = p == NULL ? -ENOMEM : add_prefixes(&p->prefixes, row);
 
-	if (p == NULL)
-		return -ENOMEM;
+	if (e != 0) {
+		if (p != NULL)
+			prefixes_deinit(&p->prefixes);
+		free(p);
+		return e;
+	}
 	p->references = 1;
 	p->row = *row;
 	LIST_INSERT_HEAD(&a->principals, p, link);

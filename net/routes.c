@@ -104,6 +104,10 @@ bool route_admit(struct exchange *x)
 	} else if (x->principal == NULL) {
 		x->headers = "WWW-Authenticate: Bearer\r\n";
 		exchange_error(x, 401, "unauthorized", "send a valid token: Authorization: Bearer …");
+	} else if (principal_limited(x->principal)) {
+		/* None of these is made for it: runs name paths and errors, states count what is hidden. */
+		exchange_error(x, 403, "forbidden",
+			       "a token for a part of the paths may open a WebSocket alone");
 	} else if (!principal_may(x->principal, x->route->scope)) {
 		exchange_error(x, 403, "forbidden", "this token's scopes do not allow that");
 	} else {

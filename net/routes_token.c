@@ -49,13 +49,26 @@ static json_t *drives_json(const char *drives)
 	return list;
 }
 
+static json_t *prefixes_json(const struct token_row *row)
+{
+	json_t *list = json_array();
+
+	for (size_t at = 0; at < row->prefixes_len; at += strlen(row->prefixes + at) + 1)
+		json_array_append_new(list, json_string(row->prefixes + at));
+	return list;
+}
+
 static json_t *token_json(const struct token_row *row)
 {
-	return json_pack("{s:I,s:s,s:o,s:o,s:o,s:o,s:o}", "id", (json_int_t)row->id, "name", row->name,
-			 "scopes", scopes_json(row->scopes), "drives", drives_json(row->drives), "created",
-			 exchange_time(row->created * 1000000000), "expires",
-			 exchange_time(row->expires * 1000000000), "revoked",
-			 exchange_time(row->revoked * 1000000000));
+	json_t *json = json_pack(
+		"{s:I,s:s,s:o,s:o,s:o,s:o,s:o}", "id", (json_int_t)row->id, "name", row->name, "scopes",
+		scopes_json(row->scopes), "drives", drives_json(row->drives), "created",
+		exchange_time(row->created * 1000000000), "expires", exchange_time(row->expires * 1000000000),
+		"revoked", exchange_time(row->revoked * 1000000000));
+
+	if (json != NULL && row->prefixes_len > 0)
+		json_object_set_new(json, "prefixes", prefixes_json(row));
+	return json;
 }
 
 /* ---- list */
@@ -156,6 +169,38 @@ static const char *parse_drives(json_t *body, struct token_row *row)
 	return NULL;
 }
 
+static bool store_prefixes(const struct prefixes *p, struct token_row *row)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		if (p->list[i].len + 1 > sizeof(row->prefixes) - row->prefixes_len)
+			return false;
+		memcpy(row->prefixes + row->prefixes_len, p->list[i].bytes, p->list[i].len);
+		row->prefixes_len += p->list[i].len;
+		row->prefixes[row->prefixes_len++] = '\0';
+	}
+	return true;
+}
+
+static const char *parse_prefixes(json_t *body, struct token_row *row)
+{
+	static const char message[] =
+		"`prefixes` lists at most 64 paths, 4096 bytes together: names with a slash "
+		"between";
+	json_t *list = json_object_get(body, "prefixes"), *entry;
+	struct prefixes p = {0};
+	bool good = list == NULL || json_is_array(list);
+	size_t i;
+
+	json_array_foreach(list, i, entry)
+	{
+		good = good && json_is_string(entry) &&
+		       prefixes_add(&p, json_string_value(entry), json_string_length(entry)) == 0;
+	}
+	good = good && store_prefixes(&p, row);
+	prefixes_deinit(&p);
+	return good ? NULL : message;
+}
+
 static const char *parse_expiry(json_t *body, struct token_row *row)
 {
 	json_t *seconds = json_object_get(body, "expires_in");
@@ -178,6 +223,8 @@ static const char *parse_token(json_t *body, struct token_row *row)
 		wrong = parse_scopes(body, row);
 	if (wrong == NULL)
 		wrong = parse_drives(body, row);
+	if (wrong == NULL)
+		wrong = parse_prefixes(body, row);
 	if (wrong == NULL)
 		wrong = parse_expiry(body, row);
 	return wrong;
@@ -217,7 +264,7 @@ static void create(struct exchange *x, const struct token_row *row)
 
 void serve_token_create(struct exchange *x)
 {
-	static const char *const members[] = {"name", "scopes", "drives", "expires_in", NULL};
+	static const char *const members[] = {"name", "scopes", "drives", "prefixes", "expires_in", NULL};
 	struct token_row row = {0};
 	const char *wrong;
 	json_t *body;

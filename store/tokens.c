@@ -6,7 +6,12 @@
 
 #include "store/internal.h"
 
-enum { ROW_MAX = 128 + TOKEN_NAME_MAX + TOKEN_DRIVES_MAX };
+enum { ROW_MAX = 128 + TOKEN_NAME_MAX + TOKEN_DRIVES_MAX + TOKEN_PREFIXES_MAX };
+
+static bool prefixes_good(const char *bytes, size_t len)
+{
+	return len <= TOKEN_PREFIXES_MAX && (len == 0 || bytes[len - 1] == '\0');
+}
 
 static int token_put(struct store_txn *txn, const struct token_row *row, enum table_put how)
 {
@@ -15,7 +20,8 @@ static int token_put(struct store_txn *txn, const struct token_row *row, enum ta
 	size_t name_len = strnlen(row->name, sizeof(row->name)),
 	       drives_len = strnlen(row->drives, sizeof(row->drives));
 
-	if (name_len > TOKEN_NAME_MAX || drives_len > TOKEN_DRIVES_MAX)
+	if (name_len > TOKEN_NAME_MAX || drives_len > TOKEN_DRIVES_MAX ||
+	    !prefixes_good(row->prefixes, row->prefixes_len))
 		return -EINVAL;
 	key_u64(key, row->id);
 	pack_bytes(&p, row->hash, sizeof(row->hash));
@@ -27,6 +33,11 @@ static int token_put(struct store_txn *txn, const struct token_row *row, enum ta
 	pack_bytes(&p, row->name, name_len);
 	pack_u16(&p, (uint16_t)drives_len);
 	pack_bytes(&p, row->drives, drives_len);
+	if (row->prefixes_len >
+	    0) { /* a version that knows of none takes such a row for damaged: it lets nobody in */
+		pack_u16(&p, (uint16_t)row->prefixes_len);
+		pack_bytes(&p, row->prefixes, row->prefixes_len);
+	}
 	return row_put(txn, TABLE_TOKENS, key, sizeof(key), &p, how);
 }
 
@@ -39,6 +50,21 @@ static bool unpack_string(struct unpacker *u, char *out, size_t room)
 		return false;
 	memcpy(out, from, len);
 	out[len] = '\0';
+	return true;
+}
+
+/* Rows from before there were any end here. */
+static bool unpack_prefixes(struct unpacker *u, struct token_row *out)
+{
+	const void *from;
+
+	if (u->bad || u->at == u->end)
+		return true;
+	out->prefixes_len = unpack_u16(u);
+	from = unpack_bytes(u, out->prefixes_len);
+	if (from == NULL || out->prefixes_len == 0 || !prefixes_good(from, out->prefixes_len))
+		return false;
+	memcpy(out->prefixes, from, out->prefixes_len);
 	return true;
 }
 
@@ -63,7 +89,7 @@ int token_row_read(const MDB_val *key, const MDB_val *value, struct token_row *o
 	out->expires = (int64_t)unpack_u64(&u);
 	out->revoked = (int64_t)unpack_u64(&u);
 	if (!unpack_string(&u, out->name, sizeof(out->name)) ||
-	    !unpack_string(&u, out->drives, sizeof(out->drives)))
+	    !unpack_string(&u, out->drives, sizeof(out->drives)) || !unpack_prefixes(&u, out))
 		return -EILSEQ;
 	return row_done(&u);
 }

@@ -8,7 +8,13 @@
 struct store_txn;
 
 enum tokens_answer { TOKENS_NONE = 1 };
-enum { TOKEN_HASH_LEN = 32, TOKEN_NAME_MAX = 64, TOKEN_DRIVES_MAX = 1023, TOKEN_TEXT_LEN = 43 };
+enum {
+	TOKEN_HASH_LEN = 32,
+	TOKEN_NAME_MAX = 64,
+	TOKEN_DRIVES_MAX = 1023,
+	TOKEN_PREFIXES_MAX = 4096,
+	TOKEN_TEXT_LEN = 43
+};
 enum token_scope { TOKEN_READ = 1 << 0, TOKEN_WRITE = 1 << 1, TOKEN_ADMIN = 1 << 2 };
 
 struct token_row {
@@ -17,6 +23,8 @@ struct token_row {
 	unsigned scopes;                   /* enum token_scope */
 	char name[TOKEN_NAME_MAX + 1];     /* what the administrator called it; also the subject */
 	char drives[TOKEN_DRIVES_MAX + 1]; /* names separated by one comma, or "*" */
+	char prefixes[TOKEN_PREFIXES_MAX]; /* paths it is limited to on every drive, a NUL behind each */
+	size_t prefixes_len;               /* 0: it is not limited */
 	int64_t created, expires, revoked; /* unix seconds; 0: never */
 };
 

@@ -245,10 +245,11 @@ class Daemon:
         assert not check or result.returncode == 0, f"wakeline {arguments}: {result.stdout}{result.stderr}"
         return result
 
-    def new_token(self, *scopes, drives=("*",), expires_in=None):
+    def new_token(self, *scopes, drives=("*",), expires_in=None, prefixes=()):
         """What POST /api/tokens answers: a fresh token, its id and the rest."""
         answer = self.control("POST", "/api/tokens", {"name": f"test {len(self.tokens)}", "scopes": scopes or ["read"],
-                                                      "drives": drives, "expires_in": expires_in})
+                                                      "drives": drives, "expires_in": expires_in,
+                                                      **({"prefixes": prefixes} if prefixes else {})})
         assert answer.status == 201, answer.text
         return answer.body
 

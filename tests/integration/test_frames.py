@@ -79,7 +79,6 @@ class FramesTest(DaemonCase):
                 self.assert_error("not_found", frame, id="x")
 
     def test_what_is_not_supported_yet_says_so(self):
-        self.assert_error("unsupported", {"type": "subscribe", "id": "x", "stream": "drive:music", "prefix": ["a"]})
         self.assert_error("unsupported", {"type": "ack", "stream": "drive:music", "cursor": "1-1~0123456789abcdef"})
         self.assert_error("unsupported", {"type": "refresh", "token": "x"})
         self.assert_error("unsupported", {"type": "mutate", "mid": 1, "drive": "music", "ops": []})

@@ -1,4 +1,5 @@
 """Who asked for a part of a drive, or may see no more, sees exactly that part, live, replayed and in a snapshot."""
+import json
 import unittest
 
 from harness import DaemonCase
@@ -156,6 +157,87 @@ class PrefixTest(PrefixCase):
         for prefix in (["/a"], ["a/"], ["a//b"], [".."], ["a\0"], [7], "a"):
             connection.send({"type": "subscribe", "id": "x", "stream": "drive:music", "prefix": prefix})
             self.assertEqual(connection.expect("error")["code"], "bad_frame", prefix)
+
+
+class TokenTest(PrefixCase):
+    def setUp(self):
+        super().setUp()
+        for name in ("in", "in/side", "out"):
+            (self.root / name).mkdir()
+            (self.root / name / "file").touch()
+        self.token = self.daemon.new_token(prefixes=["in", "up/on"])["token"]
+
+    def test_it_sees_its_part_alone(self):
+        replica = self.part(b"in", b"up/on")
+        replica.connection = self.daemon.connect(self.token)
+        asked = replica.connection.send
+        replica.connection.send = lambda frame: asked({key: value for key, value in frame.items() if key != "prefix_b64"})
+        replica.from_snapshot()
+        churn = Churn(self.root, 11)
+        for _ in range(4):
+            churn.run(40)
+            (self.root / "in" / "side").mkdir(parents=True, exist_ok=True)
+            self.assert_part(replica)
+
+    def test_what_it_asks_for_is_cut_down(self):
+        inside = self.part(b"in/side")
+        inside.connection = self.daemon.connect(self.token)
+        inside.from_snapshot()
+        (self.root / "in" / "new").touch()
+        (self.root / "in" / "side" / "new").touch()
+        self.assert_part(inside)
+        self.assertEqual([path for _, path, _, _ in self.files(inside) if path.endswith("new")], ["in/side/new"])
+        connection = self.daemon.connect(self.token)
+        for prefix in (["out"], ["inn"], ["u", "in "]):
+            connection.send({"type": "subscribe", "id": "x", "stream": "drive:music", "prefix": prefix})
+            self.assertEqual(connection.expect("error")["code"], "forbidden")
+        connection.send({"type": "subscribe", "id": "x", "stream": "drive:music", "prefix": [""]})
+        self.assertEqual(connection.expect("subscribed")["type"], "subscribed")
+
+    def test_it_is_one_class_with_who_asked_for_that_part(self):
+        asked = self.part(b"up/on", b"in").from_snapshot()
+        limited = self.part()
+        limited.connection = self.daemon.connect(self.token)
+        self.assertEqual(limited._subscribe("s", "now")["sub"], asked.sub)
+
+    def test_the_rest_is_denied(self):
+        for scopes in (("read",), ("read", "write", "admin")):
+            token = self.daemon.new_token(*scopes, prefixes=["in"])["token"]
+            for method, path in (("GET", "/api/sync/status"), ("GET", "/api/sync/history?drive=music"),
+                                 ("POST", "/api/sync/barrier"), ("POST", "/api/sync/trigger"), ("GET", "/api/tokens"),
+                                 ("POST", "/api/tokens")):
+                self.assertEqual(self.daemon.http(method, path, token=token).status, 403, path)
+
+    def test_runs_tell_no_path(self):
+        connection = self.daemon.connect(self.token)
+        connection.send({"type": "subscribe", "id": "s", "stream": "drive:music", "events": ["sync.*"]})
+        connection.expect("subscribed")
+        self.daemon.http("POST", "/api/sync/trigger", {"drive": "music", "path": "out"},
+                         token=self.daemon.token("read", "admin"))
+        frames = [connection.expect("ev")]
+        while not any(item["event"] == "sync.completed" for item in frames[-1]["items"]):
+            frames.append(connection.expect("ev"))
+        self.assertFalse([frame for frame in frames if '"out' in frame.raw])
+
+    def test_it_outlives_a_restart(self):
+        self.daemon.stop()
+        self.daemon.start()
+        connection = self.daemon.connect(self.token)
+        connection.send({"type": "subscribe", "id": "x", "stream": "drive:music", "prefix": ["out"]})
+        self.assertEqual(connection.expect("error")["code"], "forbidden")
+
+    def test_the_command_makes_one(self):
+        made = self.daemon.command("token", "create", "--state", str(self.daemon.state), "--name", "part", "--prefix", "in",
+                                   "--prefix", "in/side", "--json")
+        self.assertEqual(json.loads(made.stdout)["prefixes"], ["in"])
+        listed = self.daemon.command("token", "list", "--state", str(self.daemon.state)).stdout
+        self.assertIn("* in part", listed)
+
+    def test_bad_ones_are_refused(self):
+        for prefixes in (["/a"], ["a/"], [7], "a", [".."], ["a" * 5000], [str(i) for i in range(65)]):
+            answer = self.daemon.control("POST", "/api/tokens", {"name": "x", "scopes": ["read"], "drives": ["*"],
+                                                                 "prefixes": prefixes})
+            self.assertEqual(answer.status, 400, prefixes)
 
 
 class ChurnTest(PrefixCase):

@@ -73,6 +73,15 @@ static void test_drives_add_up(void **state)
 	assert_string_equal(error, "more than 64 times --drive");
 }
 
+static void test_prefixes_add_up(void **state)
+{
+	(void)state;
+	assert_true(parse("--prefix", "a/b", "--prefix=c", NULL));
+	assert_int_equal(options.prefix_count, 2);
+	assert_string_equal(options.prefixes[1], "c");
+	assert_false(parse("--prefix", "", NULL));
+}
+
 static void test_numbers_are_checked(void **state)
 {
 	(void)state;
@@ -154,6 +163,7 @@ int main(void)
 		cmocka_unit_test(test_behind_two_dashes_nothing_is_an_option),
 		cmocka_unit_test(test_what_is_sent_must_be_text),
 		cmocka_unit_test(test_drives_add_up),
+		cmocka_unit_test(test_prefixes_add_up),
 		cmocka_unit_test(test_numbers_are_checked),
 		cmocka_unit_test(test_mistakes_are_named),
 		cmocka_unit_test(test_names_are_written_out),

@@ -107,6 +107,32 @@ static void test_token_is_found_by_hash_and_number(void **state)
 	fixture_commit(f);
 }
 
+static void test_prefixes_are_kept_and_must_be_whole(void **state)
+{
+	struct fixture *f = *state;
+	struct token_row a = {
+		.hash = {1}, .name = "a", .drives = "*", .prefixes = "in\0up/on", .prefixes_len = 9};
+	struct token_row wrong = {.hash = {2},
+				  .name = "b",
+				  .drives = "*",
+				  .prefixes = "in",
+				  .prefixes_len = 2},
+			 got;
+
+	fixture_begin(f, STORE_WRITE);
+	assert_int_equal(tokens_add(f->txn, &a), 0);
+	fixture_commit(f);
+	fixture_reopen(f);
+	fixture_begin(f, STORE_WRITE);
+	assert_int_equal(tokens_by_hash(f->txn, a.hash, &got), 0);
+	assert_memory_equal(&got, &a, sizeof(got));
+	a.revoked = 5;
+	assert_int_equal(tokens_update(f->txn, &a), 0);
+	assert_int_equal(tokens_get(f->txn, a.id, &got), 0);
+	assert_int_equal(got.prefixes_len, 9);
+	assert_int_equal(tokens_add(f->txn, &wrong), -EINVAL); /* the teardown aborts */
+}
+
 static void test_revoking_keeps_the_row_and_never_the_number_again(void **state)
 {
 	struct fixture *f = *state;
@@ -138,6 +164,7 @@ int main(void)
 		cmocka_unit_test(test_only_the_form_of_a_secret_is_hashed),
 		cmocka_unit_test(test_drives_are_covered_by_whole_names),
 		store_test(test_token_is_found_by_hash_and_number),
+		store_test(test_prefixes_are_kept_and_must_be_whole),
 		store_test(test_revoking_keeps_the_row_and_never_the_number_again),
 	};
 
