@@ -11,6 +11,9 @@
 	(event_bit(EVENT_FILE_CREATED) | event_bit(EVENT_FILE_UPDATED) | event_bit(EVENT_FILE_MOVED) |       \
 	 event_bit(EVENT_FILE_DELETED))
 
+#define RUN_EVENTS                                                                                           \
+	(event_bit(EVENT_SYNC_STARTED) | event_bit(EVENT_SYNC_COMPLETED) | event_bit(EVENT_SYNC_ERROR))
+
 void filter_record_deinit(struct filter_record *r)
 {
 	json_decref(r->item);
@@ -155,21 +158,38 @@ static enum filter_answer apply_entry(const struct filter *f, struct filter_reco
 	return add_record(t, r);
 }
 
+/* Built from what may be told, as add_left(): an error's text may name any path. */
 static enum filter_answer apply_sync(const struct filter *f, struct filter_record *r, struct text *t)
 {
-	json_t *item = json_copy(r->item);
+	static const char *const keys[] = {"event", "seq",      "at",      "drive",   "run",    "trigger",
+					   "path",  "path_b64", "entries", "changes", "seconds"};
 	struct name path = name_of(r->item, "path", "path_b64");
+	bool is = seen(&f->prefixes, &path);
+	json_t *item = json_object();
 	enum filter_answer answer;
 
-	json_object_del(item, "error");
-	if (!seen(&f->prefixes, &path)) {
-		json_object_del(item, "path");
-		json_object_del(item, "path_b64");
-	}
 	free(path.decoded);
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		json_t *value = json_object_get(r->item, keys[i]);
+
+		if (value == NULL || (!is && strncmp(keys[i], "path", 4) == 0))
+			continue;
+		if (json_object_set(item, keys[i], value) != 0)
+			t->failed = true;
+	}
 	answer = add_item(t, item);
 	json_decref(item);
 	return answer;
+}
+
+/* What has no path has a topic, or is not for who may see a part. */
+static enum filter_answer apply_topic(const struct filter *f, struct filter_record *r, struct text *t)
+{
+	struct name topic = name_of(r->item, "topic", "topic_b64");
+	bool is = seen(&f->prefixes, &topic);
+
+	free(topic.decoded);
+	return is ? add_record(t, r) : FILTER_DROPPED;
 }
 
 enum filter_answer filter_apply(const struct filter *f, struct filter_record *r, struct text *items)
@@ -192,7 +212,7 @@ enum filter_answer filter_apply(const struct filter *f, struct filter_record *r,
 		return apply_move(f, r, items);
 	if ((bit & FILE_EVENTS) != 0)
 		return apply_entry(f, r, items);
-	return apply_sync(f, r, items);
+	return (bit & RUN_EVENTS) != 0 ? apply_sync(f, r, items) : apply_topic(f, r, items);
 }
 
 static json_t *parse_page(const struct text *page)

@@ -146,8 +146,9 @@ static int add_prefixes(struct frame *f, json_t *value, const char *member,
 					 "`%s` has entry %zu that is no path: names with a slash between",
 					 member, i);
 		if (e == -E2BIG)
-			return fault_set(fault, NET_LIMIT, "a subscription has at most %d prefixes",
-					 PREFIXES_MAX);
+			return fault_set(fault, NET_LIMIT,
+					 "a subscription has at most %d prefixes, %d bytes together",
+					 PREFIXES_MAX, PREFIXES_MAX_BYTES);
 		if (e != 0)
 			return fault_set(fault, NET_INTERNAL, "out of memory");
 	}

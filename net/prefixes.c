@@ -73,6 +73,15 @@ static int insert(struct prefixes *p, const char *bytes, size_t len)
 	return 0;
 }
 
+static size_t total(const struct prefixes *p)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < p->count; i++)
+		bytes += p->list[i].len;
+	return bytes;
+}
+
 int prefixes_add(struct prefixes *p, const char *bytes, size_t len)
 {
 	if (len == 0) {
@@ -85,7 +94,8 @@ int prefixes_add(struct prefixes *p, const char *bytes, size_t len)
 	if (p->whole || (p->count > 0 && prefixes_have(p, bytes, len)))
 		return 0;
 	drop_within(p, bytes, len);
-	return p->count < PREFIXES_MAX ? insert(p, bytes, len) : -E2BIG;
+	return p->count < PREFIXES_MAX && total(p) + len <= PREFIXES_MAX_BYTES ? insert(p, bytes, len)
+									       : -E2BIG;
 }
 
 int prefixes_add_base64(struct prefixes *p, const char *text, size_t len)

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { PREFIXES_MAX = 64, PREFIX_MAX_BYTES = 4096 };
+enum { PREFIXES_MAX = 64, PREFIX_MAX_BYTES = 4096, PREFIXES_MAX_BYTES = 16 * 1024 /* together */ };
 
 struct prefix {
 	char *bytes;
@@ -23,7 +23,8 @@ struct prefixes {            /* all zero: everything */
 };
 
 /* Copies bytes.  -EINVAL: no path of an entry (slash at an end, an empty component, `.`, `..`, a NUL, too
- * long); -E2BIG: more than PREFIXES_MAX; -ENOMEM.  A set that could not be completed is not to be used. */
+ * long); -E2BIG: more than PREFIXES_MAX, or too long together; -ENOMEM.  A set that could not be completed is
+ * not to be used. */
 int prefixes_add(struct prefixes *p, const char *bytes, size_t len);
 /* The same, of standard base64 with its padding.  -EINVAL also when it is not. */
 int prefixes_add_base64(struct prefixes *p, const char *text, size_t len);

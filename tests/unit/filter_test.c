@@ -158,10 +158,22 @@ static void test_runs_name_no_hidden_path(void **state)
 		apply(*state, EVENT_SYNC_ERROR,
 		      HEAD("sync.error") "\"run\":3,\"path\":\"secret\",\"error\":\"secret/x: no\"}"),
 		FILTER_ADDED);
-	assert_items(*state, HEAD("sync.error") "\"run\":3}");
+	assert_items(*state, "{\"event\":\"sync.error\",\"seq\":4,\"drive\":\"d\",\"run\":3}");
 	assert_int_equal(apply(*state, EVENT_SYNC_COMPLETED, HEAD("sync.completed") "\"path\":\"in\"}"),
 			 FILTER_ADDED);
-	assert_items(*state, HEAD("sync.completed") "\"path\":\"in\"}");
+	assert_items(*state, "{\"event\":\"sync.completed\",\"seq\":4,\"drive\":\"d\",\"path\":\"in\"}");
+}
+
+static void test_what_has_no_path_needs_a_topic(void **state)
+{
+	assert_int_equal(apply(*state, EVENT_CLIENT_CONNECTED, HEAD("x") "\"client\":\"in\"}"),
+			 FILTER_DROPPED);
+	assert_int_equal(apply(*state, EVENT_CLIENT_CONNECTED, HEAD("x") "\"topic\":\"inn/9\"}"),
+			 FILTER_DROPPED);
+	assert_int_equal(apply(*state, EVENT_CLIENT_CONNECTED, HEAD("x") "\"topic\":\"in/9\"}"),
+			 FILTER_ADDED);
+	assert_int_equal(apply(*state, EVENT_SYNC_CONFLICT, HEAD("sync.conflict") "\"path\":\"out\"}"),
+			 FILTER_DROPPED);
 }
 
 static void test_a_page_keeps_what_is_seen(void **state)
@@ -188,6 +200,7 @@ int main(void)
 		filter_test(test_what_goes_with_its_parents_needs_a_snapshot),
 		filter_test(test_the_mask_counts_for_what_is_told),
 		filter_test(test_runs_name_no_hidden_path),
+		filter_test(test_what_has_no_path_needs_a_topic),
 		filter_test(test_a_page_keeps_what_is_seen),
 	};
 

@@ -170,6 +170,21 @@ static void test_a_set_is_bounded(void **state)
 	prefixes_deinit(&p);
 }
 
+static void test_a_set_is_bounded_in_bytes(void **state)
+{
+	char name[PREFIX_MAX_BYTES];
+	struct prefixes p = {0};
+
+	(void)state;
+	memset(name, 'x', sizeof(name));
+	for (size_t i = 0; i < PREFIXES_MAX_BYTES / sizeof(name); i++) {
+		name[0] = (char)('a' + i);
+		assert_int_equal(prefixes_add(&p, name, sizeof(name)), 0);
+	}
+	assert_int_equal(prefixes_add(&p, "y", 1), -E2BIG);
+	prefixes_deinit(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -181,6 +196,7 @@ int main(void)
 		cmocka_unit_test(test_bytes_count_not_characters),
 		cmocka_unit_test(test_what_is_no_path_is_refused),
 		cmocka_unit_test(test_a_set_is_bounded),
+		cmocka_unit_test(test_a_set_is_bounded_in_bytes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
