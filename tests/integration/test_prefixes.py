@@ -212,8 +212,10 @@ class TokenTest(PrefixCase):
         connection = self.daemon.connect(self.token)
         connection.send({"type": "subscribe", "id": "s", "stream": "drive:music", "events": ["sync.*"]})
         connection.expect("subscribed")
-        self.daemon.http("POST", "/api/sync/trigger", {"drive": "music", "path": "out"},
-                         token=self.daemon.token("read", "admin"))
+        self.daemon.http("POST", "/api/sync/barrier", {"stream": "drive:music"})    # a path that is not known is 404
+        answer = self.daemon.http("POST", "/api/sync/trigger", {"drive": "music", "path": "out"},
+                                  token=self.daemon.token("read", "admin"))
+        self.assertEqual(answer.status, 202)
         frames = [connection.expect("ev")]
         while not any(item["event"] == "sync.completed" for item in frames[-1]["items"]):
             frames.append(connection.expect("ev"))
