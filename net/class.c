@@ -23,6 +23,7 @@ static int class_new(struct stream *st, const struct filter *filter, struct clas
 	}
 	c->stream = st;
 	c->filter.events = filter->events;
+	c->filter.changed = filter->changed;
 	c->number = ++s->classes_made;
 	snprintf(c->name, sizeof(c->name), "s%llu", (unsigned long long)c->number);
 	TAILQ_INIT(&c->members);
@@ -38,7 +39,8 @@ static int class_new(struct stream *st, const struct filter *filter, struct clas
 
 bool class_is(const struct class *c, const struct filter *filter)
 {
-	return c->filter.events == filter->events && prefixes_equal(&c->filter.prefixes, &filter->prefixes);
+	return c->filter.events == filter->events && c->filter.changed == filter->changed &&
+	       prefixes_equal(&c->filter.prefixes, &filter->prefixes);
 }
 
 int class_get(struct stream *st, const struct filter *filter, struct class **out)

@@ -6,6 +6,7 @@
 
 #include "net/base64.h"
 #include "net/events.h"
+#include "store/item.h"
 
 #define FILE_EVENTS                                                                                          \
 	(event_bit(EVENT_FILE_CREATED) | event_bit(EVENT_FILE_UPDATED) | event_bit(EVENT_FILE_MOVED) |       \
@@ -192,13 +193,28 @@ static enum filter_answer apply_topic(const struct filter *f, struct filter_reco
 	return is ? add_record(t, r) : FILTER_DROPPED;
 }
 
+static bool changed_fits(const struct filter *f, const json_t *item)
+{
+	const json_t *list = json_object_get(item, "changed"), *word;
+	size_t i;
+
+	json_array_foreach(list, i, word)
+	{
+		if ((filter_changed_word(json_string_value(word)) & f->changed) != 0)
+			return true;
+	}
+	return false;
+}
+
 enum filter_answer filter_apply(const struct filter *f, struct filter_record *r, struct text *items)
 {
 	uint64_t bit = event_bit(r->record->event);
 	/* A move may look like another event, so for file events all of them count. */
 	uint64_t of_interest = (bit & FILE_EVENTS) != 0 ? FILE_EVENTS : bit;
 
-	if (f->prefixes.count == 0)
+	bool asks_changed = f->changed != 0 && r->record->event == EVENT_FILE_UPDATED;
+
+	if (f->prefixes.count == 0 && !asks_changed)
 		return (f->events & bit) != 0 ? add_record(items, r) : FILTER_DROPPED;
 	if ((f->events & of_interest) == 0)
 		return FILTER_DROPPED;
@@ -208,11 +224,24 @@ enum filter_answer filter_apply(const struct filter *f, struct filter_record *r,
 		items->failed = true;
 		return FILTER_DROPPED;
 	}
+	if (asks_changed && !changed_fits(f, r->item))
+		return FILTER_DROPPED;
 	if (r->record->event == EVENT_FILE_MOVED)
 		return apply_move(f, r, items);
 	if ((bit & FILE_EVENTS) != 0)
 		return apply_entry(f, r, items);
 	return (bit & RUN_EVENTS) != 0 ? apply_sync(f, r, items) : apply_topic(f, r, items);
+}
+
+unsigned filter_changed_word(const char *word)
+{
+	static const char *const words[] = {"content", "meta", "maybe"};
+	static const unsigned bits[] = {ITEM_CONTENT, ITEM_META, ITEM_MAYBE};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (word != NULL && strcmp(word, words[i]) == 0)
+			return bits[i];
+	return 0;
 }
 
 static json_t *parse_page(const struct text *page)

@@ -14,7 +14,8 @@
 #include "store/text.h"
 
 struct filter {
-	uint64_t events; /* mask (net/events.h) */
+	uint64_t events;  /* mask (net/events.h) */
+	unsigned changed; /* ITEM_* (store/item.h): an `updated` has one of these; 0: whatever it has */
 	struct prefixes prefixes;
 };
 
@@ -32,5 +33,7 @@ enum filter_answer {
 };
 /* Append what is to be seen of it to items, with a comma in front when there is something already. */
 enum filter_answer filter_apply(const struct filter *f, struct filter_record *r, struct text *items);
+/* The bit of a word of `changed`; 0: it is none. */
+unsigned filter_changed_word(const char *word);
 /* A snapshot's page (items without brackets): leave those that may be seen.  -EILSEQ, -ENOMEM. */
 int filter_page(const struct prefixes *p, struct text *page);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "net/events.h"
+#include "net/filter.h"
 #include "store/text.h"
 
 static int fault_set(struct frame_fault *fault, enum net_error code, const char *format, ...)
@@ -127,6 +128,26 @@ static int parse_events(struct frame *f, json_t *value, struct frame_fault *faul
 	return 0;
 }
 
+static int parse_changed(struct frame *f, json_t *value, struct frame_fault *fault)
+{
+	json_t *word;
+	size_t i;
+
+	if (!json_is_array(value))
+		return fault_set(fault, NET_BAD_FRAME, "`changed` is an array of `content`, `meta`, `maybe`");
+	json_array_foreach(value, i, word)
+	{
+		unsigned bit = filter_changed_word(json_string_value(word));
+
+		if (bit == 0)
+			return fault_set(fault, NET_BAD_FRAME,
+					 "`changed` has entry %zu that is none of `content`, `meta`, `maybe`",
+					 i);
+		f->changed |= bit;
+	}
+	return 0;
+}
+
 static int add_prefixes(struct frame *f, json_t *value, const char *member,
 			int (*add)(struct prefixes *, const char *, size_t), struct frame_fault *fault)
 {
@@ -180,6 +201,7 @@ static const struct member members[] = {
 	{"stream", 1 << FRAME_SUBSCRIBE | 1 << FRAME_BARRIER, parse_stream},
 	{"from", 1 << FRAME_SUBSCRIBE, parse_from},
 	{"events", 1 << FRAME_SUBSCRIBE, parse_events},
+	{"changed", 1 << FRAME_SUBSCRIBE, parse_changed},
 	{"prefix", 1 << FRAME_SUBSCRIBE, parse_prefix},
 	{"prefix_b64", 1 << FRAME_SUBSCRIBE, parse_prefix_base64},
 };

@@ -40,6 +40,7 @@ struct frame {
 	enum frame_from from;
 	struct position cursor;   /* FROM_CURSOR */
 	uint64_t events;          /* mask; EVENTS_ALL when not given */
+	unsigned changed;         /* ITEM_* (store/item.h); 0 when not given */
 	struct prefixes prefixes; /* of both members; all zero when not given */
 	json_t *root;
 };

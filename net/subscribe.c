@@ -208,7 +208,7 @@ static void subscribe_with(struct connection *c, const struct frame *f, struct s
 
 void subscribe(struct connection *c, const struct frame *f)
 {
-	struct filter filter = {.events = f->events};
+	struct filter filter = {.events = f->events, .changed = f->changed};
 	struct stream *st;
 	enum net_error error;
 	int e;

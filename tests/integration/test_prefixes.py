@@ -159,6 +159,27 @@ class PrefixTest(PrefixCase):
             self.assertEqual(connection.expect("error")["code"], "bad_frame", prefix)
 
 
+class ChangedTest(PrefixCase):
+    def test_only_the_changes_asked_for(self):
+        (self.root / "file").touch()
+        everything = self.begin()
+        connection = self.daemon.connect()
+        connection.send({"type": "subscribe", "id": "c", "stream": "drive:music", "changed": ["content"]})
+        connection.expect("subscribed", id="c")
+        (self.root / "file").chmod(0o600)
+        everything.settle()
+        (self.root / "file").write_text("more")
+        everything.settle()
+        (self.root / "file").chmod(0o640)
+        (self.root / "new").touch()
+        everything.settle()
+        seen = []
+        while not seen or seen[-1]["path"] != "new":
+            seen += connection.expect("ev")["items"]
+        self.assertEqual(seen, [item for item in everything.log if item.get("changed") != ["meta"]])
+        self.assertTrue(any("content" in item.get("changed", []) for item in seen))
+
+
 class TokenTest(PrefixCase):
     def setUp(self):
         super().setUp()

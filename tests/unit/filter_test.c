@@ -10,6 +10,7 @@
 
 #include "net/events.h"
 #include "net/filter.h"
+#include "store/item.h"
 
 #define HEAD(event) "{\"event\":\"" event "\",\"seq\":4,\"drive\":\"d\",\"node\":7,"
 
@@ -176,6 +177,26 @@ static void test_what_has_no_path_needs_a_topic(void **state)
 			 FILTER_DROPPED);
 }
 
+static void test_an_update_has_one_of_the_changes_asked_for(void **state)
+{
+	struct fixture *f = *state;
+	static const char both[] =
+		HEAD("drive.file.updated") "\"path\":\"x\",\"changed\":[\"content\",\"meta\"]}",
+			  meta[] = HEAD("drive.file.updated") "\"path\":\"in\",\"changed\":[\"meta\"]}";
+
+	f->filter.changed = ITEM_CONTENT;
+	assert_int_equal(apply(f, EVENT_FILE_UPDATED, meta), FILTER_DROPPED);
+	assert_int_equal(apply(f, EVENT_FILE_UPDATED, both), FILTER_DROPPED); /* outside */
+	prefixes_deinit(&f->filter.prefixes);
+	assert_int_equal(apply(f, EVENT_FILE_UPDATED, both), FILTER_ADDED);
+	assert_items(f, both);
+	assert_int_equal(apply(f, EVENT_FILE_UPDATED, meta), FILTER_DROPPED);
+	assert_int_equal(apply(f, EVENT_FILE_CREATED, HEAD("drive.file.created") "\"path\":\"x\"}"),
+			 FILTER_ADDED);
+	f->filter.events = event_bit(EVENT_FILE_CREATED);
+	assert_int_equal(apply(f, EVENT_FILE_UPDATED, both), FILTER_DROPPED);
+}
+
 static void test_a_page_keeps_what_is_seen(void **state)
 {
 	struct fixture *f = *state;
@@ -201,6 +222,7 @@ int main(void)
 		filter_test(test_the_mask_counts_for_what_is_told),
 		filter_test(test_runs_name_no_hidden_path),
 		filter_test(test_what_has_no_path_needs_a_topic),
+		filter_test(test_an_update_has_one_of_the_changes_asked_for),
 		filter_test(test_a_page_keeps_what_is_seen),
 	};
 

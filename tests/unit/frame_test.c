@@ -182,6 +182,8 @@ static void test_malformed_frames_are_refused(void **state)
 		"{\"type\":\"subscribe\",\"id\":\"x\",\"stream\":\"bus\",\"prefix\":[\"a/\"]}",
 		"{\"type\":\"subscribe\",\"id\":\"x\",\"stream\":\"bus\",\"prefix\":[\"a\",\"b/../a\"]}",
 		"{\"type\":\"subscribe\",\"id\":\"x\",\"stream\":\"bus\",\"prefix_b64\":[\"a\"]}",
+		"{\"type\":\"subscribe\",\"id\":\"x\",\"stream\":\"bus\",\"changed\":[\"size\"]}",
+		"{\"type\":\"subscribe\",\"id\":\"x\",\"stream\":\"bus\",\"changed\":\"meta\"}",
 		"{\"type\":\"barrier\",\"id\":\"x\"}",
 		"{\"type\":\"unsubscribe\"}",
 		"{\"type\":\"pi\\u0000ng\"}",
