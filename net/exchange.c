@@ -181,6 +181,14 @@ static void refuse(struct exchange *x, int status, const char *code, const char 
 	exchange_error(x, status, code, message);
 }
 
+/* A body where none belongs.  That the path does not take the method, or is none, says more than that. */
+static void refuse_body(struct exchange *x)
+{
+	x->unread = true;
+	if (route_find(x))
+		exchange_error(x, 400, "bad_request", "this request has no body");
+}
+
 /* How long is the body?  libwebsockets would hand over a chunked one with its framing inside, so none is
  * taken. */
 static void measure_body(struct exchange *x)
@@ -194,7 +202,7 @@ static void measure_body(struct exchange *x)
 	else if (x->method == METHOD_POST && n == -1)
 		refuse(x, 411, "length_required", "send a Content-Length");
 	else if (x->method != METHOD_POST && n > 0)
-		refuse(x, 400, "bad_request", "this request has no body");
+		refuse_body(x);
 	else if (n > BODY_DRAIN_BYTES)
 		refuse(x, 413, "too_large", "a body has at most 65536 bytes");
 	else if (n > BODY_MAX_BYTES)

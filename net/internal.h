@@ -432,6 +432,8 @@ extern const struct route net_routes[];
 extern const size_t net_route_count;
 /* Find it, check rights, serve or answer an error. */
 void route_serve(struct exchange *x);
+/* Is there a route for this path and method?  False: answered, with 404 or 405. */
+bool route_find(struct exchange *x);
 /* Before the body is read: can this be served at all?  False: answered. */
 bool route_admit(struct exchange *x);
 

@@ -71,7 +71,7 @@ static const char *allow_header(unsigned methods)
 	return "Allow: DELETE\r\n";
 }
 
-static bool find(struct exchange *x)
+bool route_find(struct exchange *x)
 {
 	unsigned methods = 0;
 
@@ -95,7 +95,7 @@ static bool find(struct exchange *x)
 
 bool route_admit(struct exchange *x)
 {
-	if (!find(x))
+	if (!route_find(x))
 		return false;
 	if (x->route->scope == 0)
 		return true;

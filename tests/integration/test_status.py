@@ -309,6 +309,12 @@ class AccessTest(DaemonCase):
         self.assertEqual(self.daemon.http("POST", "/api/sync/status", {}).status, 405)
         self.assertEqual(self.daemon.http("GET", "/api/sync/trigger").status, 405)
 
+    def test_a_wrong_method_with_a_body(self):
+        self.refused(405, "method_not_allowed", "PUT", "/api/sync/status", {})
+        self.refused(405, "method_not_allowed", "DELETE", "/api/sync/status", {})
+        self.refused(404, "not_found", "PUT", "/api/nothing", {})
+        self.refused(400, "bad_request", "GET", "/api/sync/status", {})
+
     def test_a_body_that_is_wrong(self):
         admin = self.daemon.token("read", "admin")
         for body in ("", "{", "[]", "null", '{"drive":7}', '{"path":"x"}', '{"drive":"music","path":"../x"}',
