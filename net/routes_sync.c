@@ -449,6 +449,8 @@ static bool number_argument(struct exchange *x, const char *name, uint64_t *out)
 
 	if (!exchange_argument(x, name, text, sizeof(text)))
 		return true;
+	if (strlen(text) == sizeof(text) - 1) /* perhaps cut: what is left is another number */
+		return false;
 	errno = 0;
 	*out = strtoull(text, &end, 10);
 	return text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0;
@@ -499,20 +501,24 @@ static void answer_history(struct exchange *x, struct stream *st, uint64_t befor
 				next != 0 ? json_integer((json_int_t)next) : json_null()));
 }
 
-static bool arguments_known(struct exchange *x)
+/* Each is known and stands there once: which of two was meant is not for us to guess. */
+static bool arguments_good(struct exchange *x)
 {
 	static const char *const known[] = {"drive=", "limit=", "before="};
 	char fragment[QUERY_MAX_BYTES + 1];
+	unsigned seen = 0;
 	int i = 0;
 
 	while (lws_hdr_copy_fragment(x->peer->wsi, fragment, sizeof(fragment), WSI_TOKEN_HTTP_URI_ARGS,
 				     i++) >= 0) {
-		bool found = false;
+		unsigned which = 0;
 
 		for (size_t k = 0; k < sizeof(known) / sizeof(known[0]); k++)
-			found |= strncmp(fragment, known[k], strlen(known[k])) == 0;
-		if (!found)
+			if (strncmp(fragment, known[k], strlen(known[k])) == 0)
+				which = 1u << k;
+		if (which == 0 || (seen & which) != 0)
 			return false;
+		seen |= which;
 	}
 	return true;
 }
@@ -523,7 +529,7 @@ void serve_history(struct exchange *x)
 	char drive[80];
 	struct stream *st;
 
-	if (!arguments_known(x) || !exchange_argument(x, "drive", drive, sizeof(drive)) ||
+	if (!arguments_good(x) || !exchange_argument(x, "drive", drive, sizeof(drive)) ||
 	    !number_argument(x, "limit", &limit) || !number_argument(x, "before", &before) || limit == 0 ||
 	    limit > HISTORY_MAX) {
 		exchange_error(x, 400, "bad_request", "ask with drive=NAME, limit=1 to 100, before=RUN");

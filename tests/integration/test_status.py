@@ -315,6 +315,13 @@ class AccessTest(DaemonCase):
         self.refused(404, "not_found", "PUT", "/api/nothing", {})
         self.refused(400, "bad_request", "GET", "/api/sync/status", {})
 
+    def test_arguments_that_are_given_twice_or_too_long(self):
+        for query in ("drive=music&drive=music", "drive=music&limit=1&limit=2", "drive=music&before=9&before=9",
+                      "drive=music&limit=1x", "drive=music&limit=", "drive=music&limit=" + "0" * 22 + "999"):
+            with self.subTest(query=query):
+                self.refused(400, "bad_request", "GET", "/api/sync/history?" + query)
+        self.assertEqual(self.daemon.http("GET", "/api/sync/history?drive=music&limit=1&before=9").status, 200)
+
     def test_a_body_that_is_wrong(self):
         admin = self.daemon.token("read", "admin")
         for body in ("", "{", "[]", "null", '{"drive":7}', '{"path":"x"}', '{"drive":"music","path":"../x"}',
