@@ -438,6 +438,7 @@ bool route_find(struct exchange *x);
 bool route_admit(struct exchange *x);
 
 void serve_status(struct exchange *x);
+void serve_ready(struct exchange *x);
 void serve_trigger(struct exchange *x);
 void serve_barrier(struct exchange *x);
 void serve_history(struct exchange *x);

@@ -25,6 +25,7 @@ static void serve_ws(struct exchange *x)
 const struct route net_routes[] = {
 	{METHOD_GET, "/", 0, serve_root},
 	{METHOD_GET, "/healthz", 0, serve_health},
+	{METHOD_GET, "/readyz", 0, serve_ready},
 	{METHOD_GET, "/ws", 0, serve_ws},
 	{METHOD_GET, "/api/sync/status", TOKEN_READ, serve_status},
 	{METHOD_GET, "/api/sync/history", TOKEN_READ, serve_history},

@@ -184,6 +184,50 @@ void serve_status(struct exchange *x)
 	exchange_json(x, 200, json);
 }
 
+/* ---- readiness */
+
+/* Indexing and offline drives serve nobody.  A degraded one does: it may stay so for long, and its clients
+ * are told what they missed. */
+static bool drive_ready(const struct stream *st)
+{
+	if (st->status == NULL)
+		return false;
+	switch (st->status->state) {
+	case DRIVE_LIVE:
+	case DRIVE_RECONCILING:
+	case DRIVE_DEGRADED:
+		return true;
+	case DRIVE_INDEXING:
+	case DRIVE_OFFLINE:
+		return false;
+	}
+	return false;
+}
+
+/* Strangers may ask, so it names states alone: `why` in the status has paths. */
+void serve_ready(struct exchange *x)
+{
+	json_t *waiting = json_array();
+	struct stream *st;
+	bool ready;
+
+	TAILQ_FOREACH(st, &x->server->streams, link)
+	{
+		if (st->drive == NULL || drive_ready(st))
+			continue;
+		if (json_array_append_new(
+			    waiting, json_pack("{s:s,s:s}", "name", st->drive, "state",
+					       drive_state_name(st->status != NULL ? st->status->state
+										   : DRIVE_OFFLINE))) != 0) {
+			json_decref(waiting);
+			exchange_error(x, 500, "internal", "out of memory");
+			return;
+		}
+	}
+	ready = json_array_size(waiting) == 0;
+	exchange_json(x, ready ? 200 : 503, json_pack("{s:b,s:o}", "ready", ready, "drives", waiting));
+}
+
 /* ---- what names a drive or a stream */
 
 static struct stream *look_up(struct exchange *x, const char *name)

@@ -162,6 +162,10 @@ class Daemon:
     def wait_until_healthy(self):
         self._wait(self._healthy, "wakelined does not serve")
 
+    def wait_until(self, fits, message):
+        """Return when fits() is true."""
+        self._wait(fits, message)
+
     def wait_for_log(self, text):
         """Return when this stands in the log."""
         self._wait(lambda: text in self.log.read_text(errors="replace"), f"`{text}` is not logged")

@@ -115,6 +115,20 @@ class LogTest(DaemonCase):
         (self.work / "away").rename(self.root)
         self.daemon.wait_for_log("drive music is live")
 
+    def wait_for_readiness(self, status, body):
+        """The network's thread hears of a state a moment after it is logged."""
+        def answered():
+            answer = self.daemon.http("GET", "/readyz", token="")
+            return (answer.status, answer.body) == (status, body)
+        self.daemon.wait_until(answered, f"/readyz does not answer {status} {body}")
+
+    def test_ready_while_the_drive_is_there(self):
+        self.wait_for_readiness(200, {"ready": True, "drives": []})
+        self.root.rename(self.work / "away")
+        self.wait_for_readiness(503, {"ready": False, "drives": [{"name": "music", "state": "offline"}]})
+        (self.work / "away").rename(self.root)
+        self.wait_for_readiness(200, {"ready": True, "drives": []})
+
     def test_runs_that_were_asked_for(self):
         token = self.daemon.token("read", "admin")
         self.daemon.http("POST", "/api/sync/trigger", {"drive": "music"}, token=token)
