@@ -24,11 +24,12 @@ struct backend {
 	TAILQ_ENTRY(backend) link;
 	const struct backend_ops *ops;
 	enum watch_backend kind;
-	uint64_t device; /* file system that a fanotify group is for */
-	int fd;          /* readable when there are events */
-	unsigned drives; /* how many it serves; 0: it can be freed */
-	bool unsettled;  /* names wait for what a scan may bring: read() also when there are no events */
-	bool quiet;      /* the next read() comes because nothing happened for a while; read() clears this */
+	uint64_t device;    /* file system that a fanotify group is for */
+	int fd;             /* readable when there are events */
+	size_t ahead_bytes; /* of events that it has read already and not told of, as FIONREAD counts them */
+	unsigned drives;    /* how many it serves; 0: it can be freed */
+	bool unsettled;     /* names wait for what a scan may bring: read() also when there are no events */
+	bool quiet; /* the next read() comes because nothing happened for a while; read() clears this */
 	bool found; /* a directory that was nowhere was seen again: the process retries and clears this */
 	bool check; /* a root may have gone: the process looks and clears this */
 	struct gauge gauge;      /* the process's */

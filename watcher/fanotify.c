@@ -7,8 +7,8 @@
  * drive stays in `known` without harm, since the daemon no longer knows its id and drops what is said of it.
  *
  * A wake-up gathers names first and looks at them after its events have left the queue: whatever happens
- * later queues a new event.  When the directory cannot be opened any more it was deleted, and its parent's
- * event tells that.
+ * later queues a new event.  While it looks it goes on to empty the queue into `ahead`, for the next one.
+ * When the directory cannot be opened any more it was deleted, and its parent's event tells that.
  *
  * An event also tells which file it was about.  Where a name that was written to shows another file, or none,
  * when it is looked at, the file is opened by its handle: if it lives on it has other names, and none of them
@@ -31,13 +31,14 @@
 #include "watcher/known.h"
 #include "watcher/orphans.h"
 #include "watcher/place.h"
+#include "watcher/read_ahead.h"
 
 enum {
-	READ_BYTES = 64 * 1024,
-	BATCH_BYTES = 512 * 1024,
-	OPEN_DIRS = 256,    /* descriptors kept during a batch */
-	OUTSIDE_MAX = 8192, /* directories remembered to lie in no drive */
-	HANDLE_TRIES = 100, /* to open a handle whose inode's number is being reused */
+	BATCH_EVENTS = 8192, /* of one wake-up */
+	LOOKS_A_FILL = 256,  /* after so many the kernel's queue is emptied again */
+	OPEN_DIRS = 256,     /* descriptors kept during a batch */
+	OUTSIDE_MAX = 8192,  /* directories remembered to lie in no drive */
+	HANDLE_TRIES = 100,  /* to open a handle whose inode's number is being reused */
 };
 
 enum { /* batch_name.seen */
@@ -66,6 +67,7 @@ union handle_buffer {
 
 struct fanotify_group {
 	struct backend base;
+	struct read_ahead ahead;
 	struct known known, outside;
 	struct batch batch;
 	struct orphans orphans;
@@ -73,7 +75,6 @@ struct fanotify_group {
 	bool overflow;
 	bool left;   /* a directory left its drive … */
 	bool forgot; /* … and `known` was cleared, both since the last overflow */
-	uint8_t buf[READ_BYTES];
 	char target[ENTRY_TARGET_ROOM];
 };
 
@@ -364,20 +365,6 @@ static void gather_event(struct fanotify_group *g, const struct fanotify_event *
 	gather(g, &e->to, &e->child, SEEN_RENAMED);
 }
 
-static int gather_buffer(struct fanotify_group *g, size_t len, size_t *events)
-{
-	struct fanotify_event e;
-	size_t at = 0;
-	int n;
-
-	while ((n = fanotify_event_parse(&e, g->buf + at, len - at)) > 0) {
-		gather_event(g, &e);
-		(*events)++;
-		at += (size_t)n;
-	}
-	return n;
-}
-
 /* Looking. */
 
 static void close_dirs(struct fanotify_group *g)
@@ -565,46 +552,65 @@ static void tell_orphans(struct fanotify_group *g)
 	}
 }
 
-/* FIONREAD counts of each event that waits its fixed part alone, so that is what is returned. */
-static ssize_t read_events(struct fanotify_group *g)
+static int fill(struct fanotify_group *g)
 {
-	size_t total = 0, events = 0;
+	int r = read_ahead_fill(&g->ahead, g->base.fd);
 
-	while (total < BATCH_BYTES && g->batch.name_count < BATCH_NAMES) {
-		ssize_t n = read(g->base.fd, g->buf, sizeof(g->buf));
+	g->base.ahead_bytes = read_ahead_waiting(&g->ahead);
+	return r;
+}
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno == EAGAIN)
+/* FIONREAD counts of each event that waits its fixed part alone, so that is what is returned. */
+static ssize_t gather_events(struct fanotify_group *g)
+{
+	size_t before = read_ahead_waiting(&g->ahead);
+	struct fanotify_event e;
+
+	for (size_t n = 0; n < BATCH_EVENTS && g->batch.name_count < BATCH_NAMES; n++) {
+		int r = read_ahead_next(&g->ahead, &e);
+
+		if (r < 0)
+			return r;
+		if (r == 0)
 			break;
-		if (n <= 0)
-			return n == 0 ? -EIO : -errno;
-		total += (size_t)n;
-		if (gather_buffer(g, (size_t)n, &events) != 0)
-			return -EPROTO;
+		gather_event(g, &e);
 	}
-	return (ssize_t)(events * FAN_EVENT_METADATA_LEN);
+	g->base.ahead_bytes = read_ahead_waiting(&g->ahead);
+	return (ssize_t)(before - g->base.ahead_bytes);
+}
+
+static int look_at_names(struct fanotify_group *g)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < g->batch.name_count && !channel_closed(g->base.channel); i++) {
+		look_at(g, &g->batch.names[i]);
+		if (r == 0 && i % LOOKS_A_FILL == LOOKS_A_FILL - 1)
+			r = fill(g);
+	}
+	return r;
 }
 
 static ssize_t group_read(struct backend *b)
 {
 	struct fanotify_group *g = group_of(b);
 	ssize_t n;
+	int r;
 
 	batch_clear(&g->batch);
 	orphans_clear(&g->orphans);
 	g->overflow = false;
-	n = read_events(g);
+	r = fill(g);
+	n = r == 0 ? gather_events(g) : r;
 	if (n <= 0)
 		return n;
-	for (size_t i = 0; i < g->batch.name_count && !channel_closed(b->channel); i++)
-		look_at(g, &g->batch.names[i]);
+	r = look_at_names(g);
 	close_dirs(g);
 	tell_orphans(g);
 	if (g->overflow)
 		channel_emit(b->channel, &(struct observation){.type = OBSERVED_OVERFLOW});
 	channel_end_batch(b->channel);
-	return n;
+	return r == 0 ? n : r;
 }
 
 /* Marks and drives. */
@@ -710,6 +716,7 @@ static void group_free(struct backend *b)
 
 	if (b->fd >= 0)
 		close(b->fd);
+	read_ahead_deinit(&g->ahead);
 	known_deinit(&g->known);
 	known_deinit(&g->outside);
 	batch_deinit(&g->batch);

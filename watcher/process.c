@@ -456,7 +456,7 @@ static void measure_queue(struct backend *b)
 	int waiting;
 
 	if (gauge_wants_sample(&b->gauge, now) && ioctl(b->fd, FIONREAD, &waiting) == 0)
-		gauge_sample(&b->gauge, now, (uint64_t)waiting);
+		gauge_sample(&b->gauge, now, (uint64_t)waiting + b->ahead_bytes);
 }
 
 /* Returns the bytes read; 0 also when the backend broke and is no more. */
@@ -579,13 +579,14 @@ static void serve_barrier(struct watcher *w, const struct watch_request *q)
 	struct backend *b, *next;
 
 	for (b = TAILQ_FIRST(&w->backends); b != NULL; b = next) {
-		int waiting = 0;
-		size_t done = 0, n = 1;
+		size_t due, done = 0, n = 1;
+		int waiting;
 
 		next = TAILQ_NEXT(b, link);
 		if (ioctl(b->fd, FIONREAD, &waiting) != 0)
 			waiting = 0;
-		while (n > 0 && done < (size_t)waiting)
+		due = (size_t)waiting + b->ahead_bytes;
+		while (n > 0 && done < due)
 			done += n = read_backend(w, b);
 	}
 	channel_end_batch(w->channel);
@@ -735,6 +736,24 @@ static bool has_requests(const struct watcher *w)
 	       channel_has(w->channel, CHANNEL_URGENT);
 }
 
+/* What a backend has read already is as good as readable.  Returns how many of them poll(2) did not count. */
+static int mark_ahead(struct watcher *w)
+{
+	size_t i = POLL_FIXED;
+	struct backend *b;
+	int more = 0;
+
+	TAILQ_FOREACH(b, &w->backends, link)
+	{
+		if (b->ahead_bytes > 0 && w->polls[i].revents == 0) {
+			w->polls[i].revents = POLLIN;
+			more++;
+		}
+		i++;
+	}
+	return more;
+}
+
 /* Returns how poll(2) ended: 0 when nothing came in ROOT_CHECK_MS. */
 static int wait_for_work(struct watcher *w)
 {
@@ -742,6 +761,7 @@ static int wait_for_work(struct watcher *w)
 
 	prepare_polls(w);
 	r = poll(w->polls, w->poll_count, 0);
+	r = r < 0 ? r : r + mark_ahead(w);
 	note_empty(w, false);
 	report_gauges(w);
 	if (r == 0 && !has_requests(w)) {
