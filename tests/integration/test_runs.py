@@ -219,8 +219,7 @@ class FirstIndexTest(RunCase):
     def test_at_idle_priority(self):
         self.begin_first_index("idle")
         with self.listing():
-            self.wait_until_blocked()
-            self.assertEqual(self.priority(), "idle")
+            self.daemon.wait_until(lambda: self.priority() == "idle", "the watcher lists at normal priority")
         self.replica().from_snapshot()
         self.assertNotEqual(self.priority(), "idle")
         self.trigger()
