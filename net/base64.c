@@ -1,40 +1,36 @@
 #include "net/base64.h"
 
-#include <stdint.h>
+#include <limits.h>
+#include <openssl/evp.h>
 #include <string.h>
 
-static int digit(char c)
+/* libcrypto's decoder also takes white space at the ends, `=` anywhere and bits that say nothing; what it
+ * took is the text when it encodes to the text again. */
+static bool is_canonical(const char *text, const unsigned char *bytes, size_t len)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const char *at = c == '\0' ? NULL : strchr(digits, c);
+	for (size_t at = 0; at < len; at += 3, text += 4) {
+		unsigned char back[5];
 
-	return at == NULL ? -1 : (int)(at - digits);
+		EVP_EncodeBlock(back, bytes + at, len - at < 3 ? (int)(len - at) : 3);
+		if (memcmp(back, text, 4) != 0)
+			return false;
+	}
+	return true;
 }
 
 bool base64_decode(const char *text, size_t len, char *out, size_t *out_len)
 {
-	size_t padding = 0, n = 0;
+	unsigned char *bytes = (unsigned char *)out;
+	size_t padding = 0;
 
-	if (len % 4 != 0)
+	*out_len = 0;
+	if (len == 0)
+		return true;
+	if (len % 4 != 0 || len > INT_MAX ||
+	    EVP_DecodeBlock(bytes, (const unsigned char *)text, (int)len) != (int)(len / 4 * 3))
 		return false;
-	while (padding < 2 && padding < len && text[len - 1 - padding] == '=')
+	while (padding < 2 && text[len - 1 - padding] == '=')
 		padding++;
-	for (size_t i = 0; i < len; i += 4) {
-		size_t real = i + 4 == len ? 4 - padding : 4;
-		uint32_t bits = 0;
-
-		for (size_t k = 0; k < 4; k++) {
-			int d = k < real ? digit(text[i + k]) : 0;
-
-			if (d < 0)
-				return false;
-			bits = bits << 6 | (uint32_t)d;
-		}
-		if ((bits & ((1u << 8 * (4 - real)) - 1)) != 0)
-			return false; /* bits that say nothing are 0 */
-		for (size_t k = 0; k + 1 < real; k++)
-			out[n++] = (char)(bits >> (16 - 8 * k) & 0xff);
-	}
-	*out_len = n;
-	return true;
+	*out_len = len / 4 * 3 - padding;
+	return is_canonical(text, bytes, *out_len);
 }
