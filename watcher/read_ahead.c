@@ -14,7 +14,8 @@ void read_ahead_deinit(struct read_ahead *a)
 	*a = (struct read_ahead){0};
 }
 
-/* Room for one more read behind the end.  0; -ENOBUFS: there is as much as there may be; -ENOMEM. */
+/* Room for one more read behind the end.  0; -ENOBUFS: there is as much as there may be, or as memory allows:
+ * what waits here has to be taken first; -ENOMEM: there is none at all. */
 static int make_room(struct read_ahead *a)
 {
 	size_t len = a->end - a->start, room = a->room;
@@ -35,7 +36,7 @@ static int make_room(struct read_ahead *a)
 	room = room == 0 ? (size_t)2 * READ_BYTES : 2 * room;
 	bytes = realloc(a->bytes, room);
 	if (bytes == NULL)
-		return -ENOMEM;
+		return len > 0 ? -ENOBUFS : -ENOMEM;
 	a->bytes = bytes;
 	a->room = room;
 	return 0;
